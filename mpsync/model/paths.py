@@ -29,5 +29,7 @@ def safe_relative_path(path: str, where: str) -> str:
     raises  UnsafePath
     """
     if not path or len(path) > MAX_PATH_BYTES or _UNSAFE.search(path):
-        raise UnsafePath(where, "path is not a safe relative path", "a path below the repository root", repr(path[:200]))
+        raise UnsafePath(
+            where, "path is not a safe relative path", "a path below the repository root", repr(path[:200])
+        )
     return path
