@@ -44,9 +44,7 @@ class Content:
         self.local_paths: dict[str, Path] = {}
 
     @classmethod
-    def restore(
-        cls, kind: str, key: bytes, raw: bytes, name: str, version: str, arch: str, pk: int | None
-    ) -> Content:
+    def restore(cls, kind: str, key: bytes, raw: bytes, name: str, version: str, arch: str, pk: int | None) -> Content:
         """The unit behind a row; of the class that declared ``kind``, without running its constructor."""
         made = object.__new__(cls._classes.get(kind, Content))
         made.kind, made.raw, made.name, made.version, made.arch = kind, raw, name, version, arch
@@ -108,6 +106,4 @@ class Artifact:
         return Expected(self.size, dict(self.digests))
 
     def __repr__(self) -> str:
-        return (
-            f"<artifact {self.sha256 or self.digests or '?'} {self.size if self.size is not None else '?'} B>"
-        )
+        return f"<artifact {self.sha256 or self.digests or '?'} {self.size if self.size is not None else '?'} B>"

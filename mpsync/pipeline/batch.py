@@ -144,9 +144,7 @@ class Batch:
         slots.sha256[slot] = bytes.fromhex(fetched.sha256)
         slots.size[slot] = fetched.size_bytes
         for d_artifact in self._held(slot):
-            d_artifact.artifact = Artifact(
-                size=fetched.size_bytes, digests=dict(fetched.digests), file=fetched.path
-            )
+            d_artifact.artifact = Artifact(size=fetched.size_bytes, digests=dict(fetched.digests), file=fetched.path)
 
     def _held(self, slot: int) -> Iterable[DeclarativeArtifact]:
         item = self.items.get(self.slots.owner[slot]) if self.items else None
@@ -259,9 +257,7 @@ def _add_slot(slots: Slots, row: int, d_artifact: DeclarativeArtifact) -> None:
     fetched = None
     if artifact.file is not None and artifact.pk is None:
         if artifact.size is None or artifact.sha256 is None:
-            raise PluginError(
-                f"{d_artifact.relative_path}: an artifact with a file needs its size and sha256"
-            )
+            raise PluginError(f"{d_artifact.relative_path}: an artifact with a file needs its size and sha256")
         fetched = Fetched(artifact.file, artifact.size, dict(artifact.digests), d_artifact.url)
     slots.add(
         row,
@@ -280,6 +276,4 @@ class _NoRemote:
     """Stands in a batch that no core has given a remote: in a child, and in tests."""
 
     async def download(self, urls: list[str], artifact: Artifact) -> Fetched:
-        raise PluginError(
-            f"{urls[0]}: nothing can be downloaded here; put the content and await its resolution()"
-        )
+        raise PluginError(f"{urls[0]}: nothing can be downloaded here; put the content and await its resolution()")

@@ -139,9 +139,7 @@ class DeclarativeContent:
         self._resolved = False
         self._error: BaseException | None = None
         self._waiters: list[asyncio.Future[Content | None]] = []
-        self._thaw_queue_event: Any = (
-            None  # anything with set(): an Event of batches(), or the bridge's ticket
-        )
+        self._thaw_queue_event: Any = None  # anything with set(): an Event of batches(), or the bridge's ticket
         self.ticket = -1
 
     @classmethod

@@ -40,9 +40,7 @@ class AwaitedItems:
         return [item for item in self._items if item.is_awaited and not item.is_resolved]
 
 
-async def create_pipeline(
-    stages: Sequence[Stage], maxsize: int = 1, *, awaited: AwaitedItems | None = None
-) -> None:
+async def create_pipeline(stages: Sequence[Stage], maxsize: int = 1, *, awaited: AwaitedItems | None = None) -> None:
     """Connect ``stages`` by bounded queues and run them to the end.
 
     maxsize  rows a queue holds before its producer waits

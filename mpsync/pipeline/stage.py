@@ -23,17 +23,17 @@ class Channel(asyncio.Queue[Element]):
     """The queue between two stages; its bound counts rows, whatever they are packed in. 0 = no bound."""
 
     def _init(self, maxsize: int) -> None:
-        super()._init(maxsize)  # type: ignore[misc]  # the documented hook of asyncio.Queue, not in typeshed
+        super()._init(maxsize)  # a documented hook of asyncio.Queue
         self.rows = 0
         self.rows_max = 0
 
     def _put(self, item: Element) -> None:
         self.rows += weight(item)
         self.rows_max = max(self.rows_max, self.rows)
-        super()._put(item)  # type: ignore[misc]  # as above
+        super()._put(item)
 
     def _get(self) -> Element:
-        item = super()._get()  # type: ignore[misc]  # as above
+        item = super()._get()
         self.rows -= weight(item)
         return item
 
@@ -135,9 +135,7 @@ class Stage:
         self.meter.count(weight(element))
         return element
 
-    async def _gather(
-        self, minsize: int, flush_event: asyncio.Event | None
-    ) -> AsyncGenerator[list[Element], None]:
+    async def _gather(self, minsize: int, flush_event: asyncio.Event | None) -> AsyncGenerator[list[Element], None]:
         """The batching rule, over elements of any weight."""
         assert self._in_q is not None, f"{self} is not connected"
         thaw = asyncio.Event()
