@@ -69,6 +69,9 @@ class FirstStage(Stage):
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
         self.options = options
+        self.result: dict[str, Any] = {}
+        """Plain JSON values that run() leaves for the plugin's main-side part, e.g. the Release's date: crosses with the
+        end of the stage (bridge End frame -> RemoteStage.result)."""
 
     async def parse(self, task: ParseTask) -> Parsed:
         """Have ``task`` parsed; returns when all its rows are on their way. Raises what the step raised."""

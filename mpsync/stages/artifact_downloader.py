@@ -1,0 +1,243 @@
+"""ArtifactDownloader: fetch what is missing and wanted now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from mpsync.errors import MpsyncError, UpstreamError
+from mpsync.model.digests import Expected, Fetched
+from mpsync.pipeline.batch import Batch
+from mpsync.pipeline.budget import ResourceBudget
+from mpsync.pipeline.declarative import OnFailure
+from mpsync.stages.core_stage import CoreStage
+
+FLUSH_ROWS = 128
+FLUSH_S = 0.02
+"""Finished rows go on together: this many, or whatever there is after this long."""
+
+
+class ArtifactDownloader(CoreStage):
+    """Downloads the artifacts that are not deferred, not stored and have no file.
+
+    ``max_concurrent_content`` units are under way at once, all artifacts of a unit together. Units leave as they finish;
+    those with nothing to do pass at once. The first failure of a strict unit ends the stage and cancels the rest.
+
+    resource_budget  bounds what is downloaded and not yet saved; default: the run's budget
+    """
+
+    def __init__(self, resource_budget: ResourceBudget | None = None, max_concurrent_content: int = 200) -> None:
+        super().__init__()
+        self.max_concurrent_content = max_concurrent_content
+        self.resource_budget = resource_budget
+        self._todo: deque[_Unit] = deque()
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._in_flight = 0
+        self._input_ended = False
+        self._finished: dict[int, tuple[Batch, list[int]]] = {}
+        self._flush_at: asyncio.TimerHandle | None = None
+        self._flush_now = asyncio.Event()
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._hand_on(), name="hand on finished units")
+                group.create_task(self._read_input(group), name="read units")
+        except BaseExceptionGroup as failures:
+            raise _first(failures) from None
+        self._progress_done()
+
+    @property
+    def is_idle(self) -> bool:
+        return super().is_idle and not self._in_flight and not self._todo and not self._finished
+
+    async def _read_input(self, group: asyncio.TaskGroup) -> None:
+        workers = 0
+        async for batch in self.columns(minsize=1):
+            missing = batch.slots.missing()
+            if not missing:
+                await self.put(batch)
+                continue
+            units = _units(batch, missing)
+            busy = {unit.row for unit in units}
+            if len(busy) < len(batch):
+                await self.put(batch.take([row for row in range(len(batch)) if row not in busy]))
+            self._count_total(len(missing))
+            self._todo.extend(units)
+            while workers < min(self.max_concurrent_content, len(self._todo) + self._in_flight):
+                group.create_task(self._worker(), name=f"download {workers}")
+                workers += 1
+            self._work.set()
+            while len(self._todo) > self.max_concurrent_content:
+                self._room.clear()
+                await self._room.wait()
+        self._input_ended = True
+        self._work.set()
+        if not self._in_flight and not self._todo:
+            self._flush_now.set()
+
+    async def _worker(self) -> None:
+        while True:
+            while not self._todo:
+                if self._input_ended:
+                    return
+                self._work.clear()
+                await self._work.wait()
+            unit = self._todo.popleft()
+            self._in_flight += 1
+            if len(self._todo) <= self.max_concurrent_content:
+                self._room.set()
+            try:
+                await self._download_unit(unit)
+            finally:
+                self._in_flight -= 1
+                if self._input_ended and not self._todo:
+                    self._work.set()
+                    self._flush_now.set()
+
+    async def _download_unit(self, unit: _Unit) -> None:
+        try:
+            if len(unit.slots) == 1:
+                await self._download(unit.batch, unit.slots[0])
+            else:
+                async with asyncio.TaskGroup() as group:
+                    for slot in unit.slots:
+                        group.create_task(self._download(unit.batch, slot))
+        except UpstreamError as error:
+            self._failed(unit, error)
+        except BaseExceptionGroup as failures:
+            first = _first(failures)
+            if not isinstance(first, UpstreamError):
+                raise first from None
+            self._failed(unit, first)
+        else:
+            self._keep(unit)
+
+    async def _download(self, batch: Batch, slot: int) -> None:
+        slots = batch.slots
+        size = slots.size[slot]
+        await self._budget.acquire(max(size, 0))
+        try:
+            item = batch.items.get(slots.owner[slot])
+            if item is not None and item.is_touched:
+                # Somebody holds the objects: a plugin may have given its own download().
+                d_artifact = item.d_artifacts[slot - slots.of(slots.owner[slot]).start]
+                fetched = await d_artifact.download()
+                size_before = max(size, 0)
+            else:
+                fetched = await self._fetch(batch, slot)
+                size_before = max(size, 0)
+        except BaseException:
+            self._budget.release(max(size, 0))
+            raise
+        batch.set_fetched(slot, fetched)
+        if fetched.size_bytes != size_before:  # the size was not promised: the saver releases what the slot says
+            self._budget.release(size_before - fetched.size_bytes, items=0)
+        self._count_done(fetched)
+
+    async def _fetch(self, batch: Batch, slot: int) -> Fetched:
+        slots = batch.slots
+        digests = dict(slots.digests[slot] or ())
+        sha256 = slots.sha256[slot]
+        if sha256 is not None:
+            digests["sha256"] = sha256.hex()
+        size = slots.size[slot]
+        urls = self.context.remote.absolute(slots.urls[slot] or (slots.path[slot],))
+        return await self.context.fetcher.fetch(urls, Expected(size if size >= 0 else None, digests))
+
+    def _failed(self, unit: _Unit, error: UpstreamError) -> None:
+        item = unit.batch.items.get(unit.row)
+        policy: OnFailure = (item.on_failure if item else None) or self.context.on_failure
+        for slot in unit.slots:  # files of the unit that did arrive are not for anyone
+            fetched = unit.batch.slots.fetched[slot]
+            if fetched is not None:
+                fetched.path.unlink(missing_ok=True)
+                self._budget.release(unit.batch.slots.size[slot])
+        if policy == "strict":
+            if item is not None:
+                item.fail(error)
+            raise error
+        if policy == "skip":
+            self.context.progress.skip(unit.batch.describe(unit.row), str(error))
+        if item is not None:
+            if policy == "deliver":
+                item.fail(error)
+            else:
+                item.content = None
+                item.resolve()
+            self.context.awaited.discard(item)
+
+    # --- finished units leave together ---------------------------------------------------------------------------
+
+    def _keep(self, unit: _Unit) -> None:
+        _, rows = self._finished.setdefault(id(unit.batch), (unit.batch, []))
+        rows.append(unit.row)
+        item = unit.batch.items.get(unit.row)
+        if len(rows) >= FLUSH_ROWS or (item is not None and item.is_awaited):
+            self._flush_now.set()
+        elif self._flush_at is None:
+            self._flush_at = asyncio.get_running_loop().call_later(FLUSH_S, self._flush_now.set)
+
+    async def _hand_on(self) -> None:
+        while True:
+            await self._flush_now.wait()
+            self._flush_now.clear()
+            if self._flush_at is not None:
+                self._flush_at.cancel()
+                self._flush_at = None
+            finished, self._finished = self._finished, {}
+            for batch, rows in finished.values():
+                await self.put(batch if len(rows) == len(batch) == rows[-1] + 1 == 1 else batch.take(rows))
+            if self._input_ended and not self._in_flight and not self._todo and not self._finished:
+                return
+
+    # --- bookkeeping ------------------------------------------------------------------------------------------------
+
+    @property
+    def _budget(self) -> ResourceBudget:
+        return self.resource_budget or self.context.budget
+
+    def _count_total(self, files: int) -> None:
+        progress = self.context.progress
+        phase = progress.phases.get("download")
+        progress.advance("download", 0, unit="files", total=(phase.total or 0 if phase else 0) + files)
+
+    def _count_done(self, fetched: Fetched) -> None:
+        self.context.progress.advance("download", 1, unit="files")
+
+    def _progress_done(self) -> None:
+        self.context.progress.finish("download")
+
+
+class _Unit:
+    """One row with the slots it misses."""
+
+    __slots__ = ("batch", "row", "slots")
+
+    def __init__(self, batch: Batch, row: int, slots: list[int]) -> None:
+        self.batch, self.row, self.slots = batch, row, slots
+
+
+def _units(batch: Batch, missing: list[int]) -> list[_Unit]:
+    units: list[_Unit] = []
+    for slot in missing:
+        row = batch.slots.owner[slot]
+        if units and units[-1].row == row:
+            units[-1].slots.append(slot)
+        else:
+            units.append(_Unit(batch, row, [slot]))
+    return units
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first real error of a group; deliberate ones before accidents they caused."""
+    flat: list[BaseException] = []
+    queue: list[BaseException] = [failures]
+    while queue:
+        error = queue.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            queue.extend(error.exceptions)
+        else:
+            flat.append(error)
+    return next((error for error in flat if isinstance(error, MpsyncError)), flat[0])
