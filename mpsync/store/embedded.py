@@ -6,8 +6,12 @@ Why     the wheel's manager never stops a server whose user was killed, gives up
         changes the modes of parent folders (design.md, "The store")
 
 Users share one server. Each holds a lease; the last to leave stops it. A killed user's lease vanishes with it, so
-the next command finds the server, uses it, and stops it. Starting and stopping happen under one exclusive lock
-(embedded_lease).
+the next command finds the server, uses it, and stops it. Three lock files:
+
+lock    exclusive, for as long as somebody starts or stops the server
+lease   shared, one per user; who can turn it into an exclusive one is the last user
+alive   exclusive, inherited by the server and all its processes: held means that one of them still runs, in
+        whatever pid namespace
 """
 
 from __future__ import annotations
@@ -23,12 +27,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from mpsync.errors import StoreError
-from mpsync.store.embedded_lease import FileLock
 from mpsync.store.embedded_log import Waiting, explain, rotate
 from mpsync.store.embedded_programs import WAY_CLOSED, Identity, Programs, find_programs, identities, spawn
 from mpsync.store.embedded_settings import postgresql_conf
 from mpsync.store.embedded_state import PidFile, answers, conninfo, is_postgres_of
 from mpsync.store.errors import DatabaseBusy, DatabaseStartFailed, DatabaseVersion, StoreUnwritable, from_os_error
+from mpsync.store.file_lock import FileLock
 
 POLL_S = 0.005
 STOP_LOCK_S = 1.0

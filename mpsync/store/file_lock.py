@@ -1,10 +1,4 @@
-"""Locks of the embedded server's users: flock, so that the kernel drops them whatever way a process ends.
-
-lock    exclusive, for as long as somebody starts or stops the server
-lease   shared, one per user; who can turn it into an exclusive one is the last user
-alive   exclusive, inherited by the server and all its processes: held means that one of them still runs, in
-        whatever pid namespace, and a reused pid can't fool it
-"""
+"""Lock files by flock: the kernel drops a lock whatever way its process ends, and a reused pid can't fool it."""
 
 from __future__ import annotations
 
@@ -40,6 +34,13 @@ class FileLock:
         except BlockingIOError:
             return False
         return True
+
+    def is_in_place(self) -> bool:
+        """Whether our file still is the one at ``path``."""
+        try:
+            return os.path.samestat(os.fstat(self._fd), os.lstat(self.path))
+        except FileNotFoundError:
+            return False
 
     def read_note(self) -> bytes:
         """What the last holder wrote, at most 64 bytes."""
