@@ -33,11 +33,18 @@ _WEAK = frozenset(("sha1", "md5"))
 # the scan fast.
 _VALUE = rb"[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)"
 _REGULAR = re.compile(rb"\n((?i:Package|Version|Architecture|Filename|Size|SHA256)):" + _VALUE)
-_PACKAGE_FIELDS = re.compile(rb"\n((?i:Package|Version|Architecture|Filename|Size|SHA256|SHA512|SHA1|MD5sum)):" + _VALUE)
+_PACKAGE_FIELDS = re.compile(
+    rb"\n((?i:Package|Version|Architecture|Filename|Size|SHA256|SHA512|SHA1|MD5sum)):" + _VALUE
+)
 _SOURCE_FIELDS = re.compile(
     rb"\n((?i:Package|Source|Version|Directory|Files|Checksums-Sha1|Checksums-Sha256|Checksums-Sha512)):" + _VALUE
 )
-_SOURCE_DIGESTS = {b"checksums-sha512": "sha512", b"checksums-sha256": "sha256", b"checksums-sha1": "sha1", b"files": "md5"}
+_SOURCE_DIGESTS = {
+    b"checksums-sha512": "sha512",
+    b"checksums-sha256": "sha256",
+    b"checksums-sha1": "sha1",
+    b"files": "md5",
+}
 _COLUMNS = frozenset((b"Package", b"Version", b"Architecture", b"Filename", b"Size", b"SHA256"))
 
 
@@ -130,7 +137,9 @@ def parse_packages(
     return _checked(Packages(kind), raws, values, digests, problems, where, first_stanza, strict)
 
 
-def _read_regular(block: bytes) -> tuple[list[bytes], list[list[bytes]], dict[int, dict[str, str]], dict[int, str]] | None:
+def _read_regular(
+    block: bytes,
+) -> tuple[list[bytes], list[list[bytes]], dict[int, dict[str, str]], dict[int, str]] | None:
     """Raw stanzas and six columns of a regular block, or None."""
     if b"\r" in block:
         return None
@@ -341,5 +350,7 @@ def _source_files(found: dict[bytes, bytes]) -> dict[bytes, tuple[int, dict[byte
             size = columns.size(parts[1])
             known_size, by_field = files.setdefault(parts[2], (size, {}))
             if known_size != size or by_field.setdefault(field_name, parts[0]) != parts[0]:
-                raise ValueError(f"{parts[2][:200].decode('utf-8', 'backslashreplace')} is listed with two sizes or digests")
+                raise ValueError(
+                    f"{parts[2][:200].decode('utf-8', 'backslashreplace')} is listed with two sizes or digests"
+                )
     return files
