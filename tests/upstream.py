@@ -5,7 +5,7 @@ Runs    in a thread with its own loop, so that tests may be synchronous and mpsy
 Knows   keep-alive, HEAD, ETag, Last-Modified, If-None-Match, If-Modified-Since, Range with If-Range, requests in
         absolute form (so it is a plain-HTTP proxy too), and TLS when given a context
 Faults  are functions ``(request, response) -> response | None`` on a path (``None`` = all paths), each for so many
-        ``times`` (None = always); the first one with times left applies, then it is the next one's turn
+        ``times`` (None = always); the first one with times left that doesn't return None applies
 
     with Upstream() as upstream:
         url = upstream.serve("pool/a.deb", b"bytes")
@@ -213,21 +213,22 @@ class Upstream:
         """Serve ``body`` instead, once ``after`` more requests for ``path`` have been answered as before."""
         left = [after]
 
-        def fault(request: Request, response: Response) -> Response | None:
+        def fault(request: Request, response: Response) -> Response:
             left[0] -= 1
             if left[0] == 0:
                 self._files[path.lstrip("/")] = body
-            return None
+            return response
 
         self.on(path, fault, after)
 
     def compress(self, path: str | None, times: int | None = None) -> None:
         """A proxy that adds Content-Encoding: gzip whenever the client would accept it."""
 
-        def fault(request: Request, response: Response) -> Response:
-            if response.status == 200 and "gzip" in request.headers.get("accept-encoding", "gzip"):
-                response.body = gzip.compress(response.body)
-                response.headers["Content-Encoding"] = "gzip"
+        def fault(request: Request, response: Response) -> Response | None:
+            if response.status != 200 or "gzip" not in request.headers.get("accept-encoding", "gzip"):
+                return None
+            response.body = gzip.compress(response.body)
+            response.headers["Content-Encoding"] = "gzip"
             return response
 
         self.on(path, fault, times)
@@ -353,13 +354,14 @@ class Upstream:
             for key in (request.path, None):
                 for entry in self._faults.get(key, ()):
                     fault, left = entry
-                    if left is not None:
-                        assert isinstance(left, int)
-                        if left <= 0:
-                            continue
-                        entry[1] = left - 1
-                    changed: Response | None = fault(request, usual)  # type: ignore[operator]  # entry holds a Fault
-                    return changed if changed is not None else self._usual(request)
+                    assert callable(fault)
+                    if left is not None and left <= 0:  # type: ignore[operator]  # an int
+                        continue
+                    changed: Response | None = fault(request, usual)
+                    if changed is not None:
+                        if left is not None:
+                            entry[1] = left - 1  # type: ignore[operator]  # an int
+                        return changed
         return usual
 
     async def _answer(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -415,8 +417,6 @@ def validators(body: bytes) -> dict[str, str | None]:
 
 def _with(response: Response, headers: dict[str, str | None]) -> Response:
     response.headers.update(headers)
-    for name in headers:
-        response.headers[name] = headers[name]
     return response
 
 
