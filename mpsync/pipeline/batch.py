@@ -30,9 +30,10 @@ class Batch:
     slots     the rows' artifacts
     items     {row: item} for rows that were declared as items or viewed as such; identity is kept, for waiters
     remote    what DeclarativeArtifacts made from a row download with; set in the core only
+    saved_now ids of the units that this run saved itself: nobody else can have written of them yet
     """
 
-    __slots__ = (*_LISTS, "__weakref__", "items", "raw", "remote", "slots")
+    __slots__ = (*_LISTS, "__weakref__", "items", "raw", "remote", "saved_now", "slots")
 
     kinds: list[str]
     keys: list[bytes]
@@ -50,6 +51,7 @@ class Batch:
         self.raw, self.remote = raw, remote
         self.slots = Slots() if slots is None else slots
         self.items: dict[int, DeclarativeContent] = {}
+        self.saved_now: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -156,6 +158,7 @@ class Batch:
     def take(self, rows: list[int]) -> Batch:
         """A batch of ``rows`` in that order, sharing the raw run; items move along."""
         taken = Batch(self.raw, self.slots.take(rows), self.remote)
+        taken.saved_now = self.saved_now
         for column in _LISTS:
             source = getattr(self, column)
             setattr(taken, column, [source[row] for row in rows])
@@ -180,6 +183,7 @@ class Batch:
         for batch in batches:
             shift = len(whole)
             whole.slots.extend(batch.slots, shift)
+            whole.saved_now |= batch.saved_now
             for column in _LISTS:
                 if column != "starts":
                     getattr(whole, column).extend(getattr(batch, column))

@@ -33,7 +33,7 @@ class ArtifactSaver(CoreStage):
         if not unsaved:
             return
         fetched = [found for i in unsaved if (found := slots.fetched[i]) is not None]
-        await self.context.blobs.adopt_many(fetched)
+        await self.context.blobs.land(fetched)
         async with self.context.database.connection() as conn:
             ids = await artifacts.save(conn, {bytes.fromhex(file.sha256): file.size_bytes for file in fetched})
         for slot, file in zip(unsaved, fetched, strict=True):

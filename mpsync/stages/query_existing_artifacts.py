@@ -34,4 +34,5 @@ class QueryExistingArtifacts(CoreStage):
 
     def _is_whole(self, sha256: bytes | None, size_bytes: int) -> bool:
         assert sha256 is not None
-        return self.context.blobs.has(sha256.hex(), size_bytes if size_bytes >= 0 else None)
+        found = self.context.blobs.size_bytes(sha256.hex())
+        return found is not None and size_bytes in (found, -1)

@@ -104,5 +104,5 @@ CREATE TABLE core.membership (
     listing_id integer NOT NULL,
     added integer NOT NULL,
     removed integer,
-    CONSTRAINT membership_pk PRIMARY KEY (repository_id, listing_id, content_id, added)
+    CONSTRAINT membership_pk PRIMARY KEY (repository_id, content_id, listing_id, added)
 );

@@ -1,0 +1,98 @@
+"""What a run cost: lag of the event loop, and memory of all its processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from time import perf_counter
+
+HEARTBEAT_S = 0.01
+SAMPLE_S = 0.1
+
+
+class LoopLag:
+    """A heartbeat every 10 ms; how much later than asked it beats is how long the loop was blocked."""
+
+    def __init__(self) -> None:
+        self._late_s: list[float] = []
+
+    async def run(self) -> None:
+        while True:
+            began = perf_counter()
+            await asyncio.sleep(HEARTBEAT_S)
+            self._late_s.append(max(0.0, perf_counter() - began - HEARTBEAT_S))
+
+    def summary(self) -> dict[str, float]:
+        """{p50, p99, max} in milliseconds."""
+        late = sorted(self._late_s) or [0.0]
+        at = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+        return {name: round(late[min(len(late) - 1, int(len(late) * part))] * 1000, 2) for name, part in at.items()}
+
+
+class PeakMemory:
+    """Peak of the proportional set size (PSS) of this process and its mpsync children together, sampled in a thread.
+
+    source  proc(5), smaps_rollup; where it isn't there, ``peak_bytes`` is None. The database server is not counted:
+            it leads a session of its own.
+    """
+
+    def __init__(self) -> None:
+        self.peak_bytes: int | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="peak memory", daemon=True)
+        self._session = os.getsid(0)
+
+    def __enter__(self) -> PeakMemory:
+        if Path("/proc/self/smaps_rollup").exists():
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread.is_alive():
+            self._stop.set()
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            found = sum(_pss_bytes(pid) for pid in _family(os.getpid(), self._session))
+            self.peak_bytes = max(self.peak_bytes or 0, found)
+            if self._stop.wait(SAMPLE_S):
+                return
+
+
+def _family(pid: int, session: int) -> list[int]:
+    """``pid`` and all its descendants in the same session."""
+    found, queue = [pid], [pid]
+    while queue:
+        parent = queue.pop()
+        for task in _children(parent):
+            try:
+                if os.getsid(task) == session:
+                    found.append(task)
+                    queue.append(task)
+            except ProcessLookupError:
+                continue
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    """Children of every thread of a process: a child belongs to the thread that started it."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
+    except OSError:
+        pass
+    return found
+
+
+def _pss_bytes(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return 0

@@ -1,0 +1,88 @@
+"""The main-side half of the facade: what a plugin tells the core about its kind of repository.
+
+A plugin is one object, named by an entry point of group ``mpsync.plugins.v1``. It lives in the main process; its first
+stage and parse steps are named by strings and run in children.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from mpsync.model.digests import Fetched
+from mpsync.stages.recipe import Recipe
+
+
+class Upstream(Protocol):
+    """What a probe may ask of the upstream: small top files, with the core's retries, limits and credentials."""
+
+    url: str
+
+    async def top_file(self, path: str) -> Fetched | None:
+        """A small file below the base URL, read now; None when upstream answers that it doesn't have it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the repository holds: the plugin's state after its last successful sync, and the time now.
+
+    is_forced  the user asked for a full parse
+    """
+
+    state: Mapping[str, Any]
+    now: datetime
+    is_forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a probe found.
+
+    is_unchanged  upstream is what we hold, and still valid: the sync is over and no child is started
+    options       plain JSON for the first stage: what it needs to know, beside the repository's options
+    """
+
+    is_unchanged: bool
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Plugin:
+    """Base of a plugin's main-side part."""
+
+    name: ClassVar[str]
+    """Its word on the command line: ``mpsync sync NAME URL``."""
+
+    first_stage: ClassVar[str]
+    """``package.module:Class`` of the FirstStage; imported in a child."""
+
+    unique_kinds: ClassVar[tuple[str, ...]] = ()
+    """Kinds of which one version may hold only one file per name, version and architecture."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Options of ``mpsync sync NAME``, with the field's words."""
+
+    def options(self, arguments: argparse.Namespace) -> dict[str, Any]:
+        """Plain JSON options, remembered with the repository. Raises ConfigError for contradictions."""
+        return {}
+
+    def default_name(self, url: str, options: Mapping[str, Any]) -> str:
+        """Name of a repository that was given none; the same for the same upstream and selection."""
+        path = url.partition("://")[2].rstrip("/") or url
+        return f"{self.name}-{Path(path).name or 'repository'}"
+
+    async def probe(self, upstream: Upstream, options: Mapping[str, Any], held: Held) -> Probed:
+        """Fetch the top file and compare it with what is held."""
+        return Probed(is_unchanged=False)
+
+    def next_state(self, held: Held, result: Mapping[str, Any]) -> dict[str, Any]:
+        """What the next probe will compare with, from the first stage's ``result``."""
+        return dict(result)
+
+    def stages(self, recipe: Recipe) -> Recipe:
+        """The pipeline behind the first stage; a plugin may insert its own."""
+        return recipe

@@ -1,0 +1,26 @@
+"""Artifact rows: which bytes we hold. Files themselves: blobs.py."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from mpsync.store.db import Connection
+from mpsync.store.statements import statements
+
+_SQL = "sql/artifacts.sql"
+
+
+async def ids_by_sha256(conn: Connection, sha256: Collection[bytes]) -> dict[bytes, int]:
+    """{sha256: id} of those that are stored."""
+    cursor = await conn.execute(
+        statements("mpsync.store", _SQL)["ids_by_sha256"], {"sha256": list(sha256)}, binary=True
+    )
+    return {digest: artifact_id async for artifact_id, digest in cursor}
+
+
+async def save(conn: Connection, size_by_sha256: Mapping[bytes, int]) -> dict[bytes, int]:
+    """Insert rows for files that stand durable in the store; returns {sha256: id} for all of them, new or known."""
+    ordered = sorted(size_by_sha256)
+    sizes = [size_by_sha256[digest] for digest in ordered]
+    await conn.execute(statements("mpsync.store", _SQL)["insert"], {"sha256": ordered, "size_bytes": sizes})
+    return await ids_by_sha256(conn, ordered)  # a statement of its own: it sees what others committed meanwhile

@@ -1,0 +1,133 @@
+"""Content rows and their raw records, in bulk.
+
+Flow    a batch -> ids of known keys; new rows numbered here and COPYed into every table at once
+Why     a COPY into the final table costs half of COPY to a temporary one and INSERT ... ON CONFLICT. Keys were looked up a
+        moment ago, so a conflict needs another sync that saves the same unit in the same milliseconds: then the batch
+        rolls back, looks the keys up again, and saves what is left (docs/decisions/0003)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from mpsync.errors import StoreError
+from mpsync.pipeline.batch import Batch
+from mpsync.store import records
+from mpsync.store.copy_text import copy_text
+from mpsync.store.db import Connection, copy_in
+from mpsync.store.statements import statements
+
+_SQL = "sql/contents.sql"
+_IDS_PER_BLOCK = 4096
+CONFLICT_TRIES = 20
+
+_CONTENT = ("id", "block_id", "block_offset", "raw_bytes", "key", "kind", "name", "version", "arch")
+_CONTENT_ARTIFACT = ("content_id", "ordinal", "path", "artifact_id")
+
+Hook = Callable[[Connection, Batch], Awaitable[None]]
+
+
+async def ids_by_key(conn: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """{key: content id} of the keys that are known."""
+    cursor = await conn.execute(statements("mpsync.store", _SQL)["ids_by_key"], {"keys": keys}, binary=True)
+    return {key: content_id for content_id, key in await cursor.fetchall()}
+
+
+async def save(conn: Connection, batch: Batch, *, before: Hook, after: Hook) -> None:
+    """Save the rows of ``batch`` that have no id; every row has one afterwards. One transaction.
+
+    before, after   run inside the transaction, around the writing
+    """
+    from psycopg.errors import UniqueViolation
+
+    for _ in range(CONFLICT_TRIES):
+        new = _new_rows(batch)
+        packed = await asyncio.to_thread(records.pack, batch, new) if new else []
+        try:
+            async with conn.transaction():
+                await before(conn, batch)
+                ids = await _insert(conn, batch, new, packed) if new else {}
+                await _fill_artifacts(conn, batch, new, ids)
+                for row, content_id in ids.items():
+                    batch.set_id(row, content_id)
+                await after(conn, batch)
+        except UniqueViolation:
+            for row in new:
+                batch.set_id(row, 0)
+            await _look_up_again(conn, batch)
+            continue
+        batch.saved_now.update(ids.values())
+        return
+    raise StoreError(f"units of a batch were saved by others {CONFLICT_TRIES} times in a row; run it again")
+
+
+def _new_rows(batch: Batch) -> list[int]:
+    """Rows without an id, ordered by key, so that concurrent syncs take locks in one order; one row per key."""
+    first: dict[bytes, int] = {}
+    for row, content_id in enumerate(batch.ids):
+        if not content_id:
+            first.setdefault(batch.keys[row], row)
+    return [first[key] for key in sorted(first)]
+
+
+async def _look_up_again(conn: Connection, batch: Batch) -> None:
+    missing = [row for row, content_id in enumerate(batch.ids) if not content_id]
+    found = await ids_by_key(conn, [batch.keys[row] for row in missing])
+    for row in missing:
+        if batch.keys[row] in found:
+            batch.set_id(row, found[batch.keys[row]])
+
+
+async def _insert(conn: Connection, batch: Batch, new: list[int], packed: list[records.Block]) -> dict[int, int]:
+    """COPY new rows; returns {row: id}, for rows with a repeated key too."""
+    ids = [number async for number in _numbers(conn, "content_ids", len(new), _IDS_PER_BLOCK)]
+    places = await records.save(conn, packed)
+    columns = (
+        ids,
+        [place[0] for place in places],
+        [place[1] for place in places],
+        [batch.lengths[row] for row in new],
+        [batch.keys[row] for row in new],
+        [batch.kinds[row] for row in new],
+        [batch.names[row] for row in new],
+        [batch.versions[row] for row in new],
+        [batch.archs[row] for row in new],
+    )
+    await copy_in(conn, "core.content", _CONTENT, (copy_text(_CONTENT, columns),))
+    id_by_key = dict(zip((batch.keys[row] for row in new), ids, strict=True))
+    return {row: id_by_key[batch.keys[row]] for row, content_id in enumerate(batch.ids) if not content_id}
+
+
+async def _fill_artifacts(conn: Connection, batch: Batch, new: list[int], ids: dict[int, int]) -> None:
+    """Tell units which of their files we hold: new ones by COPY, known ones where it is not known yet."""
+    slots = batch.slots
+    held = [slot for slot, artifact_id in enumerate(slots.ids) if artifact_id]
+    if not held:
+        return
+    is_new = set(new)
+    fresh: tuple[list[int], list[int], list[str], list[int]] = ([], [], [], [])
+    known: tuple[list[int], list[int], list[str], list[int]] = ([], [], [], [])
+    for slot in held:
+        row = slots.owner[slot]
+        into = fresh if row in is_new else known
+        into[0].append(batch.ids[row] or ids[row])
+        into[1].append(slot - slots.of(row).start)
+        into[2].append(slots.path[slot])
+        into[3].append(slots.ids[slot])
+    if fresh[0]:
+        await copy_in(conn, "core.content_artifact", _CONTENT_ARTIFACT, (copy_text(_CONTENT_ARTIFACT, fresh),))
+    if known[0]:
+        values = dict(zip(_CONTENT_ARTIFACT, known, strict=True))
+        await conn.execute(statements("mpsync.store", _SQL)["fill_artifacts"], values)
+
+
+async def _numbers(conn: Connection, sequence: str, count: int, per_block: int) -> AsyncIterator[int]:
+    """``count`` fresh ids from a sequence that hands out blocks."""
+    blocks = -(-count // per_block)
+    cursor = await conn.execute(statements("mpsync.store", _SQL)[sequence], {"blocks": blocks})
+    left = count
+    for (start,) in await cursor.fetchall():
+        for number in range(start, start + min(per_block, left)):
+            yield number
+        left -= per_block

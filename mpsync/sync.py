@@ -1,0 +1,258 @@
+"""One sync run: probe, pipeline, commit, and the summary of it.
+
+Flow    Request -> lease -> probe -> (unchanged: done, no child started) -> children + stages -> one transaction -> Summary
+Runs    in the main process, on its loop
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal
+
+from mpsync.core import ProbeUpstream, RemoteHandle, Storage
+from mpsync.declarative_version import DeclarativeVersion
+from mpsync.measure import LoopLag
+from mpsync.pipeline.budget import ResourceBudget
+from mpsync.pipeline.first_stage import ParseTask
+from mpsync.pipeline.progress import Progress
+from mpsync.plugin.repository import Held, Plugin
+from mpsync.stages.core_stage import SyncContext
+from mpsync.stages.recipe import Recipe
+
+if TYPE_CHECKING:
+    from mpsync.fetch.session import Fetcher
+    from mpsync.model.remote import Remote
+    from mpsync.store.repositories import Repository
+    from mpsync.store.versions import NewVersion
+
+Policy = Literal["on_demand", "immediate", "streamed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to sync.
+
+    options   the plugin's plain JSON options; remembered with the repository
+    policy    when packages are downloaded: immediate now, the others when a client asks
+    is_forced parse everything again, whatever is held
+    waits     wait for another sync of the same repository; else fail at once
+    """
+
+    name: str
+    plugin: Plugin
+    remote: Remote
+    options: dict[str, Any] = field(default_factory=dict)
+    policy: Policy = "on_demand"
+    mirror: bool = True
+    on_failure: Literal["strict", "skip"] = "strict"
+    is_forced: bool = False
+    waits: bool = False
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did; ``as_json`` is the contract of ``--json`` (docs/reference/json.md)."""
+
+    repository: str
+    version: int = 0
+    changed: bool = False
+    content: dict[str, dict[str, int]] = field(default_factory=dict)
+    files: int = 0
+    bytes: int = 0
+    requests: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    stages: list[dict[str, float | int | str]] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    loop_lag_ms: dict[str, float] = field(default_factory=dict)
+    peak_pss_bytes: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "repository": self.repository,
+            "version": self.version,
+            "changed": self.changed,
+            "content": self.content,
+            "downloaded": {"files": self.files, "bytes": self.bytes},
+            "requests": self.requests,
+            "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+            "stages": self.stages,
+            "peak_pss_bytes": self.peak_pss_bytes,
+            "loop_lag_ms": self.loop_lag_ms,
+            "skipped": self.skipped,
+            "notes": self.notes,
+        }
+
+
+async def sync(request: Request, storage: Storage, progress: Progress, summary: Summary) -> None:
+    """Sync once and fill ``summary``, also as far as it came when an error is raised.
+
+    raises  MpsyncError leaves; the repository's versions are then what they were
+    """
+    from mpsync.store import repositories
+
+    summary.repository = request.name
+    progress.subscribe(lambda event: summary.notes.append(event.text) if event.kind in ("note", "warning") else None)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(_heartbeat(summary))
+        async with storage.database.connection() as conn:
+            options = {**request.options, "policy": request.policy, "mirror": request.mirror, "on_failure": request.on_failure}
+            held = await repositories.find(conn, request.name)
+            repository = await repositories.save(
+                conn, request.name, request.plugin.name, request.remote.url, options
+            )
+        if held is not None and held.options != options:
+            held = replace(held, state={})  # another selection: nothing that is held speaks for it
+        fetcher = await stack.enter_async_context(_fetcher(storage, request.remote))
+        stack.callback(_count_traffic, summary, fetcher)
+        stack.callback(lambda: summary.skipped.extend(progress.skipped))
+        run = _Run(request, storage, progress, summary, fetcher, repository, held.state if held else {})
+        await run.run()
+
+
+class _Run:
+    """The state of one run between its steps."""
+
+    def __init__(
+        self,
+        request: Request,
+        storage: Storage,
+        progress: Progress,
+        summary: Summary,
+        fetcher: Fetcher,
+        repository: Repository,
+        state: Mapping[str, Any],
+    ) -> None:
+        self.request, self.storage, self.progress, self.summary = request, storage, progress, summary
+        self.fetcher, self.repository = fetcher, repository
+        self.held = Held(state, datetime.now(UTC), request.is_forced)
+
+    async def run(self) -> None:
+        from mpsync.store.versions import NewVersion
+
+        repository, request = self.repository, self.request
+        assert repository.remote_id is not None
+        async with NewVersion.begin(
+            self.storage.database,
+            repository.id,
+            repository.name,
+            repository.remote_id,
+            exact=request.mirror,
+            wait=request.waits,
+        ) as version:
+            self.summary.version = version.latest
+            with _timed(self.summary, "probe"):
+                upstream = ProbeUpstream(self.fetcher, request.remote)
+                probed = await request.plugin.probe(upstream, request.options, self.held)
+            if probed.is_unchanged and not request.is_forced and version.latest:
+                self.summary.content = await version.latest_counts()
+                return
+            await self._make(version, probed.options)
+
+    async def _make(self, version: NewVersion, probed: dict[str, Any]) -> None:
+        from mpsync.bridge import StageSpec, first_stage
+
+        request, settings = self.request, self.storage.settings
+        context = SyncContext(
+            settings=settings,
+            database=self.storage.database,
+            blobs=self.storage.blobs,
+            fetcher=self.fetcher,
+            version=version,
+            remote_id=self.repository.remote_id or 0,
+            remote=RemoteHandle(self.fetcher, request.remote),
+            progress=self.progress,
+            budget=ResourceBudget(settings.budget_bytes, settings.budget_items),
+            on_failure=request.on_failure,
+        )
+
+        async def recall(task: ParseTask) -> int | None:
+            if task.memory is None or request.is_forced:
+                return None
+            return await version.recall(task.listing, *task.memory)
+
+        options = {
+            **request.options,
+            **probed,
+            "deferred": request.policy != "immediate",
+            "policy": request.policy,
+            "mirror": request.mirror,
+            "strict": request.on_failure == "strict",
+        }
+        first = first_stage(
+            StageSpec(request.plugin.first_stage, options),
+            settings=settings,
+            progress=self.progress,
+            awaited=context.awaited,
+            remote=context.remote,
+            recall=recall,
+        )
+        try:
+            with _timed(self.summary, "sync"):
+                made = _PluginVersion(first, context, request.mirror, request.plugin)
+                await made.run()
+            with _timed(self.summary, "commit"):
+                for listing, parser, sha256 in first.result.pop("parsed", ()):
+                    version.remember(listing, parser, sha256)
+                state = request.plugin.next_state(self.held, first.result)
+                committed = await version.commit(state, request.plugin.unique_kinds)
+        finally:
+            await first.close()
+        self.summary.stages = made.table()
+        self.summary.content = committed.counts
+        if committed.number is not None:
+            self.summary.version, self.summary.changed = committed.number, True
+
+
+class _PluginVersion(DeclarativeVersion):
+    """The default pipeline, with what the plugin changes in it."""
+
+    def __init__(self, first: Any, context: SyncContext, mirror: bool, plugin: Plugin) -> None:
+        super().__init__(first, context, mirror)
+        self._plugin = plugin
+
+    def pipeline_stages(self, new_version: NewVersion) -> Recipe:
+        return self._plugin.stages(super().pipeline_stages(new_version))
+
+
+@asynccontextmanager
+async def _fetcher(storage: Storage, remote: Remote) -> AsyncIterator[Fetcher]:
+    from mpsync.fetch.session import Fetcher
+
+    async with Fetcher(storage.settings, remote) as fetcher:
+        yield fetcher
+
+
+@asynccontextmanager
+async def _heartbeat(summary: Summary) -> AsyncIterator[None]:
+    lag = LoopLag()
+    task = asyncio.create_task(lag.run(), name="heartbeat")
+    try:
+        yield
+    finally:
+        task.cancel()
+        summary.loop_lag_ms = lag.summary()
+
+
+class _timed:
+    """Seconds of one phase, into the summary, whatever its end."""
+
+    def __init__(self, summary: Summary, phase: str) -> None:
+        self._summary, self._phase = summary, phase
+
+    def __enter__(self) -> None:
+        self._began = perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._summary.seconds[self._phase] = perf_counter() - self._began
+
+
+def _count_traffic(summary: Summary, fetcher: Fetcher) -> None:
+    summary.requests += fetcher.stats.requests
+    summary.files += fetcher.stats.files
+    summary.bytes += fetcher.stats.bytes
