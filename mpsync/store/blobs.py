@@ -1,6 +1,6 @@
 """The artifact store on disk: bytes by their sha256, written once, never changed.
 
-Flow    Fetched (a verified temp file below ``tmp/``) -> rename to ``sha256/ab/<hex>`` -> durable -> a row, by the caller
+Flow    Fetched (a verified temp file below ``tmp/``) -> rename to ``sha256/ab/<hex>`` -> durable -> a row
 Runs    in the main process; all methods block but ``land``, so call them in a thread
 Layout  <root>/sha256/<first two digits>/<64 digits>, and <root>/tmp/<one folder for each process>/
 
@@ -20,8 +20,8 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from mpsync.model.digests import Fetched
 from mpsync.store.disk import make_durable, require_space
@@ -63,7 +63,7 @@ class BlobStore:
         except BlobDamaged:
             return None
 
-    def open(self, sha256: str) -> BinaryIO:
+    def open(self, sha256: str) -> BufferedReader:
         """Open it for reading. Raises BlobDamaged when it is missing or not a regular file."""
         self.path_of(sha256)
         with self._translated():
@@ -148,7 +148,7 @@ class BlobStore:
         except FileNotFoundError:
             os.rename(fetched.path, name, dst_dir_fd=folder)
             return path
-        if found.st_size == fetched.size_bytes and self._is_good(name):
+        if stat.S_ISREG(found.st_mode) and found.st_size == fetched.size_bytes and self._is_good(name):
             os.unlink(fetched.path)
         else:
             os.replace(fetched.path, name, dst_dir_fd=folder)

@@ -81,7 +81,7 @@ def require_space(folder: Path, need_bytes: int, need_files: int = 0) -> None:
     if free_bytes < need_bytes + RESERVE_BYTES:
         raise DiskFull(
             str(folder),
-            f"{_mb(need_bytes)} MB are needed and {_mb(RESERVE_BYTES)} MB must stay free, {_mb(free_bytes)} MB are left",
+            f"needs {_mb(need_bytes)} MB, and {_mb(RESERVE_BYTES)} MB must stay free; {_mb(free_bytes)} MB are left",
         )
     if disk.f_files and disk.f_favail < need_files:  # btrfs and others count no inodes: f_files is 0
         raise DiskFull(str(folder), f"{need_files:,} files are needed, {disk.f_favail:,} inodes are left")

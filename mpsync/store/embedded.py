@@ -288,6 +288,9 @@ class EmbeddedServer:
         if stranger or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:
             raise StoreUnwritable(str(path), "is not a private directory of ours; remove it")
         os.chown(path, identity.owns or os.geteuid(), -1)
+        # A killed server leaves both, and PostgreSQL believes the lock file as long as anybody has the pid in it.
+        for rubbish in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
+            (path / rubbish).unlink(missing_ok=True)
         return path
 
     # ---- stopping
