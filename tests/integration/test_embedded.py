@@ -121,7 +121,15 @@ def server_pid(data_dir: Path) -> int:
 def kill_server(pid: int) -> None:
     """kill -9, and wait until it is dead: gone, or a zombie of this process."""
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not Path(f"/proc/{pid}/exe").exists())
+    eventually(lambda: is_dead(pid))
+
+
+def is_dead(pid: int) -> bool:
+    """Gone, or a zombie: only then are its sockets closed too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -243,7 +251,7 @@ def test_start_waits_for_processes_of_a_killed_server(data_dir: Path) -> None:
         other = EmbeddedServer(data_dir)
         assert notes(other.start()) == []
 
-    assert not Path(f"/proc/{backend}/exe").exists()
+    assert is_dead(backend)
     server.stop()
     other.stop()
 
