@@ -1,7 +1,8 @@
 """Compressed files become bounded streams of bytes: xz, gz, bz2, zst and plain.
 
 Flow    local path -> chunks of uncompressed bytes, and on the way their size and digests
-Bounds  the output by ``max_bytes`` (what the signed metadata promised), the memory by the chunk and the decoder's window
+Bounds  the output by ``max_bytes`` (what the signed metadata promised), the memory by the chunk and the decoder's
+        window
 Runs    anywhere, children included; no network, no database
 """
 
@@ -69,7 +70,8 @@ def open_chunks(
     """Uncompressed bytes of ``path``, none of them empty, each at most about ``chunk_bytes``.
 
     max_bytes  promised size of the uncompressed text; never yields more. None: the caller bounds it
-    name       upstream's name, when ``path`` is a stored artifact without one: its suffix and the first bytes must agree.
+    name       upstream's name, when ``path`` is a stored artifact without one: its suffix and the first bytes must
+               agree.
                A name without a known suffix leaves the decision to the first bytes
     raises     DecompressionBomb; CorruptStream
     """
@@ -85,7 +87,9 @@ def open_chunks(
         for chunk in chunks:
             total += len(chunk)
             if max_bytes is not None and total > max_bytes:
-                raise DecompressionBomb(name, "unpacks to more than promised", f"{max_bytes} bytes", f"at least {total}")
+                raise DecompressionBomb(
+                    name, "unpacks to more than promised", f"{max_bytes} bytes", f"at least {total}"
+                )
             yield chunk
 
 
@@ -177,7 +181,9 @@ def _unpack(
     except MetadataError:
         raise
     except Exception as exc:  # lzma.LZMAError, OSError (bz2), isal's and zstandard's own errors: one door for all
-        raise CorruptStream(name, f"is not valid {kind}: {exc}", f"a complete {kind} stream", f"{total} bytes unpacked") from exc
+        raise CorruptStream(
+            name, f"is not valid {kind}: {exc}", f"a complete {kind} stream", f"{total} bytes unpacked"
+        ) from exc
 
 
 def _skip_stream_padding(source: BinaryIO, pending: bytes) -> bytes:

@@ -1,11 +1,11 @@
 """OpenPGP signatures: only the bytes that a trusted, unexpired key has signed come out of here.
 
 Flow    signed bytes + Keyring -> Verified(the signed bytes, who, when), or a TrustError that says what is wrong
-Runs    anywhere, children included; no network, no gpg binary. pysequoia is imported on first use: an unchanged sync needs only
-        ``Keyring.digest()`` and the ``key_expires_at`` it remembered
+Runs    anywhere, children included; no network, no gpg binary. pysequoia is imported on first use: an unchanged sync
+        needs only ``Keyring.digest()`` and the ``key_expires_at`` it remembered
 
-What pysequoia leaves to us: it says "no valid signatures" for an unknown key and for tampering alike; it accepts keys that have expired;
-it reads only the first of several signatures; and it skips text around a signed block.
+What pysequoia leaves to us: it says "no valid signatures" for an unknown key and for tampering alike; it accepts
+keys that have expired; it reads only the first of several signatures; and it skips text around a signed block.
 """
 
 from __future__ import annotations
@@ -240,8 +240,10 @@ def verify_detached(
 def default_keyrings(distribution: str | None = None) -> list[Path]:
     """Keyrings of distributions found on this machine, sorted.
 
-    distribution  ``debian``, ``ubuntu``, …: only files whose name starts so; ``rpm``: /etc/pki/rpm-gpg; None: every archive keyring
-    What apt trusts for any repository (/etc/apt/trusted.gpg.d) counts whole; from /usr/share/keyrings and /etc/apt/keyrings only archive
+    distribution  ``debian``, ``ubuntu``, …: only files whose name starts so; ``rpm``: /etc/pki/rpm-gpg; None: every
+                  archive keyring
+    What apt trusts for any repository (/etc/apt/trusted.gpg.d) counts whole; from /usr/share/keyrings and
+    /etc/apt/keyrings only archive
     keyrings count, since other keys there are meant for one repository each. Keyrings of removed keys never count.
     """
     if distribution == "rpm":

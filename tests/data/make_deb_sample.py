@@ -2,9 +2,10 @@
 
     python tests/data/make_deb_sample.py DEBIAN_ROOT [OUT]      # DEBIAN_ROOT holds dists/bookworm
 
-Names, versions, dependencies and descriptions are Debian's; the .deb files are empty packages built here by dpkg-deb, so that the whole
-pool fits into git. The signing key is made, used once and thrown away; it never expires. Times lie in the past on purpose: a reader's
-clock may be behind ours, and a signature from the future is refused. Needs dpkg-deb, gpg, xz-capable Python.
+Names, versions, dependencies and descriptions are Debian's; the .deb files are empty packages built here by
+dpkg-deb, so that the whole pool fits into git. The signing key is made, used once and thrown away; it never expires.
+Times lie in the past on purpose: a reader's clock may be behind ours, and a signature from the future is refused.
+Needs dpkg-deb, gpg, xz-capable Python.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ WANTED = ("libstdc++6", "g++", "0ad", "vim", "bash", "hello", "python3", "adduse
 
 def stanzas(path: Path) -> list[Stanza]:
     found = []
-    for text in lzma.open(path, "rt", encoding="utf-8").read().split("\n\n"):
+    for text in lzma.decompress(path.read_bytes()).decode().split("\n\n"):
         stanza: Stanza = {}
+        name = ""
         for line in text.splitlines():
             if line[:1] in " \t":
                 stanza[name] += "\n" + line

@@ -1,12 +1,13 @@
 """Columns of raw field values become checked, typed columns: whole column at a time, row by row only where it must be.
 
-Each checker takes the values as they stand in the file and returns ``(typed column, {row: problem})``. The whole-column test is
-a translate, a join or a fromhex in C; a column that fails it is walked row by row, so that one odd value costs only its block.
-Both ways accept the same values: the row check decides, the column test only proves that no row needs it.
+Each checker takes the values as they stand in the file and returns ``(typed column, {row: problem})``. The
+whole-column test is a translate, a join or a fromhex in C; a column that fails it is walked row by row, so that one
+odd value costs only its block. Both ways accept the same values: the row check decides, the column test only proves
+that no row needs it.
 
-Accepted: names of letters, digits and ``+-._~`` that start with a letter or digit; versions of printable ASCII without space and
-slash; architectures of letters, digits, ``-`` and ``_``; sizes of 1 to 18 digits; digests of exactly their hex length; paths by
-``safe_relative_path``, in UTF-8, with any leading ``./`` removed.
+Accepted: names of letters, digits and ``+-._~`` that start with a letter or digit; versions of printable ASCII
+without space and slash; architectures of letters, digits, ``-`` and ``_``; sizes of 1 to 18 digits; digests of
+exactly their hex length; paths by ``safe_relative_path``, in UTF-8, with any leading ``./`` removed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which files of a suite a sync reads and keeps: paths only, chosen from what Release names. Pure.
 
 Flow    Release + Wanted -> Layout(indices to parse, metadata to keep, what was left out and why)
-Paths   of IndexFile are relative to the suite's folder (``suite_folder``); Filename in stanzas to the repository root, for
+Paths   of IndexFile are relative to the suite's folder (``suite_folder``); Filename in stanzas to the repository
+        root, for
         flat repositories too (apt's rule: base URL + Filename, whatever folder the Packages file lies in)
 """
 

@@ -4,12 +4,14 @@ Flow    a block of whole stanzas (``stanza.blocks``) -> raw stanzas, six checked
 Key     sha256(kind, NUL, raw stanza): the same bytes are the same unit, whatever they claim to be
 Runs    in parse workers; pure: no asyncio, no network, no database
 
-A *regular* block (no carriage return, one order of fields throughout, each stanza starting with ``Package:``) is read by one split
-and one regular expression. Any other block is read stanza by stanza, about four times slower. Both find the same values:
-tests/unit/deb/test_parse.py mutates real stanzas and compares. Measured variants: bench/micro/parse_deb.py.
+A *regular* block (no carriage return, one order of fields throughout, each stanza starting with ``Package:``) is
+read by one split and one regular expression. Any other block is read stanza by stanza, about half as fast. Both
+find the same values: tests/unit/deb/test_deb_parse.py mutates real stanzas and compares. Measured variants:
+bench/micro/parse_deb.py.
 
-What counts as a field: a line that starts with its name, in any case, directly followed by a colon. A field that we read
-and that stands twice with different values is a problem of that stanza; twice the same is harmless. Other fields are kept, not read.
+What counts as a field: a line that starts with its name, in any case, directly followed by a colon. A field that we
+read and that stands twice with different values is a problem of that stanza; twice the same is harmless. Other
+fields are kept, not read.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ _REQUIRED = (b"package", b"version", b"architecture", b"filename", b"size")
 _DIGESTS = {b"sha512": "sha512", b"sha256": "sha256", b"sha1": "sha1", b"md5sum": "md5"}
 _WEAK = frozenset(("sha1", "md5"))
 
-# A value is the rest of its line and the folded lines below it. The scoped (?i:) leaves "\n" a literal prefix, which is what makes
-# the scan fast.
+# A value is the rest of its line and the folded lines below it. The scoped (?i:) leaves "\n" a literal prefix, which
+# is what makes the scan fast.
 _VALUE = rb"[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)"
 _REGULAR = re.compile(rb"\n((?i:Package|Version|Architecture|Filename|Size|SHA256)):" + _VALUE)
 _PACKAGE_FIELDS = re.compile(
@@ -81,7 +83,8 @@ class Packages:
 class Sources:
     """Columns of source packages, and columns of their files: row ``i`` owns files ``starts[i]:starts[i + 1]``.
 
-    paths    Directory and file name joined, checked, relative to the repository root; one per file, as ``sizes`` and ``sha256``
+    paths    Directory and file name joined, checked, relative to the repository root; one per file, as ``sizes`` and
+             ``sha256``
     digests  {file: {algorithm: hex}} for the files without a sha256
     problems, stanzas, keys, raws as in Packages
     """
@@ -110,7 +113,8 @@ def key_of(kind: str, raw: bytes) -> bytes:
 
 def keys_of(kind: str, raws: list[bytes]) -> list[bytes]:
     """``key_of`` for a column."""
-    # One concatenation beats a copied hash state with an update by nothing that matters, and OpenSSL beats _sha256 three times.
+    # One concatenation beats a copied hash state with an update by nothing that matters, and OpenSSL beats _sha256
+    # three times.
     prefix, sha256 = kind.encode() + b"\0", hashlib.sha256
     return [sha256(prefix + raw).digest() for raw in raws]
 
@@ -152,7 +156,7 @@ def _read_regular(
     if len(found) != 6 * len(raws) or set(order) != _COLUMNS or order[0] != b"Package":
         return None
     names = [name for name, _ in found]
-    if names != order * len(raws) or not all([raw.startswith(b"Package:") for raw in raws]):
+    if names != order * len(raws) or not all(raw.startswith(b"Package:") for raw in raws):
         return None
     values = [value for _, value in found]
     at = {name: position for position, name in enumerate(order)}
@@ -281,7 +285,8 @@ def parse_sources(
 ) -> Sources:
     """Parse a block of whole Sources stanzas; every file of a source becomes a row of the file columns.
 
-    Parameters and errors as in ``parse_packages``. Files, Checksums-Sha1, -Sha256 and -Sha512 must agree on sizes; a file
+    Parameters and errors as in ``parse_packages``. Files, Checksums-Sha1, -Sha256 and -Sha512 must agree on sizes; a
+    file
     counts when any of them lists it, and needs one accepted digest.
     """
     into = Sources(kind)

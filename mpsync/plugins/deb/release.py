@@ -17,7 +17,7 @@ from mpsync.plugins.deb.stanza import fields
 
 MAX_CLOCK_SKEW = timedelta(days=1)
 
-_SECTIONS = {"md5sum": "md5", "sha1": "sha1", "sha224": "sha224", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}
+_SECTIONS = {"md5sum": "md5", **{name: name for name in ("sha1", "sha224", "sha256", "sha384", "sha512")}}
 _HEX_LENGTH = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 _BY_HASH_FOLDER = {
     "md5": "MD5Sum",
@@ -30,7 +30,8 @@ _BY_HASH_FOLDER = {
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _RFC822 = re.compile(
-    r"(?:[A-Za-z]+,?\s+)?(\d{1,2})[ -]([A-Za-z]{3})[a-z]*[ -](\d{4})\s+(\d{1,2}):(\d\d)(?::(\d\d))?\s*(UTC|GMT|Z|UT|[+-]\d{4})?",
+    r"(?:[A-Za-z]+,?\s+)?(\d{1,2})[ -]([A-Za-z]{3})[a-z]*[ -](\d{4})\s+"
+    r"(\d{1,2}):(\d\d)(?::(\d\d))?\s*(UTC|GMT|Z|UT|[+-]\d{4})?",
     re.IGNORECASE,
 )
 
@@ -52,7 +53,8 @@ class FutureDate(TrustError):
     """Date lies more than a day ahead: the mirror's clock or ours is wrong."""
 
     def __init__(self, where: str, date: datetime, now: datetime) -> None:
-        super().__init__(where, f"Date {date:%Y-%m-%d %H:%M} UTC lies in the future; our clock says {now:%Y-%m-%d %H:%M} UTC")
+        said = f"Date {date:%Y-%m-%d %H:%M} UTC lies in the future"
+        super().__init__(where, f"{said}; our clock says {now:%Y-%m-%d %H:%M} UTC")
         self.args = (where, date, now)
         self.date, self.now = date, now
 
@@ -179,7 +181,9 @@ def parse_release(text: bytes, where: str, *, allow_weak: bool = False) -> Relea
     )
 
 
-def check_dates(release: Release, now: datetime, *, held: datetime | None = None, check_valid_until: bool = True) -> None:
+def check_dates(
+    release: Release, now: datetime, *, held: datetime | None = None, check_valid_until: bool = True
+) -> None:
     """Refuse a Release that is stale, from the future, or older than what we hold.
 
     now     aware UTC
@@ -211,8 +215,8 @@ def parse_date(text: str) -> datetime | None:
         if zone and zone[0] in "+-":
             offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:])) * (-1 if zone[0] == "-" else 1)
         month_number = _MONTHS.index(month.lower()) + 1
-        at = datetime(int(year), month_number, int(day), int(hour), int(minute), int(second or 0), tzinfo=timezone(offset))
-        return at.astimezone(UTC)
+        numbers = int(year), month_number, int(day), int(hour), int(minute), int(second or 0)
+        return datetime(*numbers, tzinfo=timezone(offset)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -1,7 +1,7 @@
 """Text of control data -> blocks of whole stanzas -> single raw stanzas, byte for byte.
 
-A stanza ends at an empty line (``\\n`` or ``\\r\\n``). A line of spaces is not empty: it continues the field above, as apt
-reads it. A raw stanza is kept exactly as written, without its last line end and the empty lines around it.
+A stanza ends at an empty line (``\\n`` or ``\\r\\n``). A line of spaces is not empty: it continues the field above,
+as apt reads it. A raw stanza is kept exactly as written, without its last line end and the empty lines around it.
 Pure and child-safe: bytes in, bytes out.
 """
 
@@ -20,7 +20,8 @@ _FIELD = re.compile(rb"\n([^\s:#][^\s:]*):[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*
 
 
 def blocks(chunks: Iterable[bytes], where: str, *, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """Regroup chunks of any size into blocks of whole stanzas, of about ``block_bytes``; a larger stanza is a block of its own.
+    """Regroup chunks of any size into blocks of whole stanzas, of about ``block_bytes``; a larger stanza is a block
+    of its own.
 
     yields  non-empty bytes that start with a stanza; the empty line after the last one may be missing
     raises  MetadataError for a stanza larger than MAX_STANZA_BYTES: memory stays bounded (H7)
@@ -58,7 +59,8 @@ def last_cut(text: bytes) -> int:
 
 
 def cut_points(text: bytes, parts: int) -> list[int]:
-    """Offsets that cut ``text`` (bytes or an mmap) into at most ``parts`` ranges of whole stanzas: ``[0, …, len(text)]``."""
+    """Offsets that cut ``text`` (bytes or an mmap) into at most ``parts`` ranges of whole stanzas: ``[0, …,
+    len(text)]``."""
     points = [0]
     for part in range(1, parts):
         aim = max(len(text) * part // parts, points[-1])

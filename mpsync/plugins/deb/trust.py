@@ -25,7 +25,8 @@ class NoLongerSigned(TrustError):
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """text: the bytes to parse. verified: who vouches for them; None only when verification is off. name: the file used."""
+    """text: the bytes to parse. verified: who vouches for them; None only when verification is off. name: the file
+    used."""
 
     text: bytes
     verified: Verified | None
