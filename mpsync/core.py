@@ -77,6 +77,8 @@ class ProbeUpstream:
         from mpsync.fetch.errors import NotFound
 
         try:
-            return await self._fetcher.fetch([self._remote.join(path)], Expected(limit_bytes=TOP_FILE_BYTES), fresh=True)
+            return await self._fetcher.fetch(
+                [self._remote.join(path)], Expected(limit_bytes=TOP_FILE_BYTES), fresh=True
+            )
         except NotFound:
             return None

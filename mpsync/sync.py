@@ -7,9 +7,9 @@ Runs    in the main process, on its loop
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
@@ -101,17 +101,20 @@ async def sync(request: Request, storage: Storage, progress: Progress, summary: 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_heartbeat(summary))
         async with storage.database.connection() as conn:
-            options = {**request.options, "policy": request.policy, "mirror": request.mirror, "on_failure": request.on_failure}
+            options = {
+                **request.options,
+                "policy": request.policy,
+                "mirror": request.mirror,
+                "on_failure": request.on_failure,
+            }
             held = await repositories.find(conn, request.name)
-            repository = await repositories.save(
-                conn, request.name, request.plugin.name, request.remote.url, options
-            )
-        if held is not None and held.options != options:
-            held = replace(held, state={})  # another selection: nothing that is held speaks for it
+            repository = await repositories.save(conn, request.name, request.plugin.name, request.remote.url, options)
         fetcher = await stack.enter_async_context(_fetcher(storage, request.remote))
         stack.callback(_count_traffic, summary, fetcher)
         stack.callback(lambda: summary.skipped.extend(progress.skipped))
-        run = _Run(request, storage, progress, summary, fetcher, repository, held.state if held else {})
+        same = held is not None and held.options == options
+        held_state = Held(held.state if held else {}, datetime.now(UTC), same, request.is_forced)
+        run = _Run(request, storage, progress, summary, fetcher, repository, held_state)
         await run.run()
 
 
@@ -126,11 +129,10 @@ class _Run:
         summary: Summary,
         fetcher: Fetcher,
         repository: Repository,
-        state: Mapping[str, Any],
+        held: Held,
     ) -> None:
         self.request, self.storage, self.progress, self.summary = request, storage, progress, summary
-        self.fetcher, self.repository = fetcher, repository
-        self.held = Held(state, datetime.now(UTC), request.is_forced)
+        self.fetcher, self.repository, self.held = fetcher, repository, held
 
     async def run(self) -> None:
         from mpsync.store.versions import NewVersion
@@ -149,7 +151,7 @@ class _Run:
             with _timed(self.summary, "probe"):
                 upstream = ProbeUpstream(self.fetcher, request.remote)
                 probed = await request.plugin.probe(upstream, request.options, self.held)
-            if probed.is_unchanged and not request.is_forced and version.latest:
+            if probed.is_unchanged and self.held.same_options and not request.is_forced and version.latest:
                 self.summary.content = await version.latest_counts()
                 return
             await self._make(version, probed.options)

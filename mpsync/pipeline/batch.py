@@ -14,7 +14,7 @@ from typing import Any
 from mpsync.errors import PluginError
 from mpsync.model.content import Artifact, Content
 from mpsync.model.digests import Fetched
-from mpsync.pipeline.declarative import DeclarativeArtifact, DeclarativeContent
+from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
 from mpsync.pipeline.slots import Slots
 
 _LISTS = ("kinds", "keys", "names", "versions", "archs", "listings", "starts", "lengths", "ids")
@@ -120,7 +120,7 @@ class Batch:
                     artifact,
                     urls=list(slots.urls[slot] or (slots.path[slot],)),
                     relative_path=slots.path[slot],
-                    remote=self.remote or _NoRemote(),
+                    remote=self.remote or UPSTREAM,
                     deferred_download=slots.deferred[slot],
                 )
             )
@@ -224,7 +224,7 @@ class Batch:
             at += len(content.raw)
             for d_artifact in item.d_artifacts:
                 _add_slot(made.slots, row, d_artifact)
-                if made.remote is None and not isinstance(d_artifact.remote, _NoRemote):
+                if made.remote is None and d_artifact.remote is not UPSTREAM:
                     made.remote = d_artifact.remote
             made._own(row, item)
         made.raw = b"".join(runs)
@@ -274,10 +274,3 @@ def _add_slot(slots: Slots, row: int, d_artifact: DeclarativeArtifact) -> None:
         artifact.pk or 0,
         fetched,
     )
-
-
-class _NoRemote:
-    """Stands in a batch that no core has given a remote: in a child, and in tests."""
-
-    async def download(self, urls: list[str], artifact: Artifact) -> Fetched:
-        raise PluginError(f"{urls[0]}: nothing can be downloaded here; put the content and await its resolution()")

@@ -47,6 +47,10 @@ class ResourceBudget:
         self._current_items = max(0, self._current_items - items)
         self._admit()
 
+    def charge(self, size_bytes: int) -> None:
+        """Add bytes to an item that was acquired without knowing its size; never waits: they are there already."""
+        self._current_bytes += size_bytes
+
     def _fits(self, size_bytes: int) -> bool:
         if self._current_items == 0:
             return True

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from mpsync.errors import MpsyncError
+from mpsync.errors import MpsyncError, PluginError
 from mpsync.model.content import Artifact, Content
 
 if TYPE_CHECKING:
@@ -39,12 +39,22 @@ class Downloads(Protocol):
     async def download(self, urls: list[str], artifact: Artifact) -> Fetched: ...
 
 
+class Upstream:
+    """The sync's own remote, as a first stage names it: it knows no URL and cannot download anything itself."""
+
+    async def download(self, urls: list[str], artifact: Artifact) -> Fetched:
+        raise PluginError(f"{urls[0]}: only the core downloads; put the content and await its resolution()")
+
+
+UPSTREAM = Upstream()
+
+
 class DeclarativeArtifact:
     """An artifact, how to get it, and the path it is published at.
 
     url | urls         exactly one of the two; ``urls`` are tried in order, at sync and on demand. Absolute, or relative
                        to the remote's base URL
-    remote             whom to ask; needed unless the artifact has a file. In a child: the sync's own remote
+    remote             whom to ask; needed unless the artifact has a file. UPSTREAM: the sync's own
     deferred_download  True: download on demand, not now
     raises             ValueError when one is missing
     """

@@ -45,10 +45,21 @@ class Parsed:
     remembered: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TopFile:
+    """A top file (InRelease, repomd.xml) that the core fetched: a temporary local copy, not saved as anything yet."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+
+
 class Host(Protocol):
     """What a first stage or a parse step may ask of the outside."""
 
     async def parse(self, task: ParseTask) -> Parsed: ...
+
+    async def top_file(self, path: str) -> TopFile | None: ...
 
     def skip(self, what: str, why: str) -> None: ...
 
@@ -75,7 +86,14 @@ class FirstStage(Stage):
 
     async def parse(self, task: ParseTask) -> Parsed:
         """Have ``task`` parsed; returns when all its rows are on their way. Raises what the step raised."""
-        return await self.host.parse(task)
+        parsed = await self.host.parse(task)
+        if task.memory is not None and not parsed.remembered:
+            self.result.setdefault("parsed", []).append([task.listing, *task.memory])
+        return parsed
+
+    async def top_file(self, path: str) -> TopFile | None:
+        """Fetch a top file again, when what it promised can't be had any more; None when upstream doesn't have it."""
+        return await self.host.top_file(path)
 
     def skip(self, what: str, why: str) -> None:
         """Report that something was left out: it stands in the summary's ``skipped``."""

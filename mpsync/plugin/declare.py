@@ -10,7 +10,7 @@ from mpsync.model.content import Artifact, Content, content_key
 from mpsync.model.digests import ACCEPTED, STRENGTH, Expected
 from mpsync.model.paths import safe_relative_path
 from mpsync.pipeline.batch import Batch
-from mpsync.pipeline.declarative import DeclarativeArtifact, DeclarativeContent
+from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
 from mpsync.pipeline.first_stage import FirstStage, Parsed, ParseStage, ParseTask
 from mpsync.pipeline.slots import Slots
 from mpsync.pipeline.stage import Stage
@@ -18,6 +18,7 @@ from mpsync.pipeline.stage import Stage
 __all__ = [
     "ACCEPTED",
     "STRENGTH",
+    "UPSTREAM",
     "Artifact",
     "Batch",
     "Content",

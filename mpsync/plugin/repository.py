@@ -31,11 +31,14 @@ class Upstream(Protocol):
 class Held:
     """What the repository holds: the plugin's state after its last successful sync, and the time now.
 
-    is_forced  the user asked for a full parse
+    state         empty before the first
+    same_options  the last sync had the same options; else upstream may be unchanged and still not what is wanted
+    is_forced     the user asked for a full parse
     """
 
     state: Mapping[str, Any]
     now: datetime
+    same_options: bool = True
     is_forced: bool = False
 
 

@@ -9,7 +9,7 @@ from mpsync.errors import MpsyncError, UpstreamError
 from mpsync.model.digests import Expected, Fetched
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.budget import ResourceBudget
-from mpsync.pipeline.declarative import OnFailure
+from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, OnFailure
 from mpsync.stages.core_stage import CoreStage
 
 FLUSH_ROWS = 128
@@ -119,22 +119,30 @@ class ArtifactDownloader(CoreStage):
         size = slots.size[slot]
         await self._budget.acquire(max(size, 0))
         try:
-            item = batch.items.get(slots.owner[slot])
-            if item is not None and item.is_touched:
-                # Somebody holds the objects: a plugin may have given its own download().
-                d_artifact = item.d_artifacts[slot - slots.of(slots.owner[slot]).start]
+            d_artifact = self._held(batch, slot)
+            if d_artifact is not None:
                 fetched = await d_artifact.download()
-                size_before = max(size, 0)
             else:
                 fetched = await self._fetch(batch, slot)
-                size_before = max(size, 0)
         except BaseException:
             self._budget.release(max(size, 0))
             raise
         batch.set_fetched(slot, fetched)
-        if fetched.size_bytes != size_before:  # the size was not promised: the saver releases what the slot says
-            self._budget.release(size_before - fetched.size_bytes, items=0)
+        if size < 0:  # not promised: what arrived counts from here on, since the saver releases what arrived
+            self._budget.charge(fetched.size_bytes)
         self._count_done(fetched)
+
+    def _held(self, batch: Batch, slot: int) -> DeclarativeArtifact | None:
+        """The artifact object that a stage holds, when it has a remote of its own: its download() may be the plugin's."""
+        row = batch.slots.owner[slot]
+        item = batch.items.get(row)
+        if item is None or not item.is_touched:
+            return None
+        d_artifact = item.d_artifacts[slot - batch.slots.of(row).start]
+        return None if d_artifact.remote in (UPSTREAM, self._own_remote()) else d_artifact
+
+    def _own_remote(self) -> object:
+        return getattr(self, "context", None) and self.context.remote
 
     async def _fetch(self, batch: Batch, slot: int) -> Fetched:
         slots = batch.slots

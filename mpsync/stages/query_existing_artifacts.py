@@ -20,7 +20,9 @@ class QueryExistingArtifacts(CoreStage):
 
     async def _query(self, batch: Batch) -> None:
         slots = batch.slots
-        wanted = {sha256 for sha256, artifact_id in zip(slots.sha256, slots.ids, strict=True) if sha256 and not artifact_id}
+        wanted = {
+            sha256 for sha256, artifact_id in zip(slots.sha256, slots.ids, strict=True) if sha256 and not artifact_id
+        }
         if not wanted:
             return
         async with self.context.database.connection() as conn:

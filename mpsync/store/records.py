@@ -65,9 +65,7 @@ async def read(conn: Connection, ids: Sequence[int]) -> dict[int, bytes]:
     """{content id: raw record}, byte for byte as upstream wrote it."""
     from zstandard import ZstdDecompressor, ZstdError
 
-    cursor = await conn.execute(
-        statements("mpsync.store", "sql/contents.sql")["raw"], {"ids": list(ids)}, binary=True
-    )
+    cursor = await conn.execute(statements("mpsync.store", "sql/contents.sql")["raw"], {"ids": list(ids)}, binary=True)
     found: dict[int, bytes] = {}
     decompress = ZstdDecompressor().decompress
     texts: dict[bytes, bytes] = {}

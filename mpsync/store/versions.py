@@ -49,7 +49,14 @@ class AmbiguousUnit(UpstreamError):
 
     def __init__(self, kind: str, name: str, version: str, arch: str, sha256: list[str], paths: list[str]) -> None:
         super().__init__(kind, name, version, arch, sha256, paths)
-        self.kind, self.name, self.version, self.arch, self.sha256, self.paths = kind, name, version, arch, sha256, paths
+        self.kind, self.name, self.version, self.arch, self.sha256, self.paths = (
+            kind,
+            name,
+            version,
+            arch,
+            sha256,
+            paths,
+        )
         self.expected, self.got = "one sha256", ", ".join(sha256)
 
     def __str__(self) -> str:
@@ -121,7 +128,10 @@ class NewVersion:
             self._listings[name] = await self._listing(name)
         columns = (ids, [self._listings[name] for name in listings])
         names = ("content_id", "listing_id")
-        async with self._conn.cursor() as cursor, cursor.copy("COPY pg_temp.seen (content_id, listing_id) FROM STDIN") as copy:
+        async with (
+            self._conn.cursor() as cursor,
+            cursor.copy("COPY pg_temp.seen (content_id, listing_id) FROM STDIN") as copy,
+        ):
             await copy.write(copy_text(names, columns))
 
     async def recall(self, listing: str, parser: str, sha256: str) -> int | None:

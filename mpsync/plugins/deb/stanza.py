@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from mmap import mmap
 
 from mpsync.errors import MetadataError
 
@@ -58,7 +59,7 @@ def last_cut(text: bytes) -> int:
     return max(plain + 2 if plain >= 0 else 0, dos + 3 if dos >= 0 else 0)
 
 
-def cut_points(text: bytes, parts: int) -> list[int]:
+def cut_points(text: bytes | mmap, parts: int) -> list[int]:
     """Offsets that cut ``text`` (bytes or an mmap) into at most ``parts`` ranges of whole stanzas: ``[0, …,
     len(text)]``."""
     points = [0]

@@ -1,0 +1,231 @@
+"""One generation of a suite: its trusted Release and every index of it, fetched and verified before any unit is declared.
+
+Flow    top files -> verify -> parse -> choose -> fetch all indices -> Generation
+        an index that is not what Release promised -> read the top files again, keep what is unchanged, fetch the rest
+Runs    in the child of the first stage; the core does the fetching
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mpsync.plugin.declare import (
+    UPSTREAM,
+    Artifact,
+    Content,
+    DeclarativeArtifact,
+    DeclarativeContent,
+    FirstStage,
+    MetadataError,
+    UpstreamError,
+)
+from mpsync.plugin.openpgp import Keyring
+from mpsync.plugins.deb import kinds
+from mpsync.plugins.deb.layout import Index, Layout, Wanted, choose, suite_folder
+from mpsync.plugins.deb.release import IndexFile, Release, check_dates, parse_release
+from mpsync.plugins.deb.trust import INRELEASE, RELEASE, RELEASE_GPG, Trusted, trusted_release
+
+TRIES = 4
+"""How often the top files are read when upstream changes under us."""
+
+PAUSE_S = 0.25
+"""Before they are read again; doubled each time. A mirror pulse takes seconds, a CDN node minutes: then the next run."""
+
+TopFiles = dict[str, tuple[Path, int, str]]
+"""{InRelease | Release | Release.gpg: (local path, size in bytes, sha256)}."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedIndex:
+    """An index to be parsed: the variant that upstream had, and its verified file."""
+
+    index: Index
+    variant: IndexFile
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A consistent state of one suite."""
+
+    suite: str
+    folder: str
+    top: TopFiles
+    trusted: Trusted
+    release: Release
+    layout: Layout
+    indices: tuple[FetchedIndex, ...]
+    has_by_hash: bool
+
+    def state(self) -> dict[str, Any]:
+        """What the next probe compares with."""
+        verified = self.trusted.verified
+        return {
+            "files": {name: sha256 for name, (_, _, sha256) in self.top.items()},
+            "date": _text(self.release.date),
+            "valid_until": _text(self.release.valid_until),
+            "key_expires": _text(verified.key_expires_at) if verified else None,
+            "is_signed": verified is not None,
+            "signed_by": verified.fingerprint if verified else None,
+        }
+
+
+class GenerationReader:
+    """Reads one suite until its parts fit together."""
+
+    def __init__(self, stage: FirstStage, suite: str, keyring: Keyring | None, now: datetime) -> None:
+        options = stage.options
+        self._stage, self._suite, self._keyring, self._now = stage, suite, keyring, now
+        self._folder = suite_folder(suite)
+        self._where = f"{self._folder or suite}".rstrip("/") or suite
+        self._held: Mapping[str, Any] = options["held"].get(suite) or {}
+        self._wanted = Wanted(
+            suite,
+            tuple(options["components"]) if not suite.endswith("/") else (),
+            tuple(options["architectures"]),
+            sources=options["sources"],
+            udebs=options["udebs"],
+            installer=options["installer"],
+            allow_weak=options["allow_weak"],
+        )
+        self._fetched: dict[str, Path] = {}  # sha256 or other strongest digest -> verified file
+        self._has_by_hash: bool | None = None
+
+    async def read(self) -> Generation:
+        """The first generation whose indices all are what its Release says.
+
+        raises  TrustError and MetadataError leaves at once; the error of an index after the last try
+        """
+        given = self._stage.options["top"].get(self._suite, {})
+        top: TopFiles = {name: (Path(path), size, sha256) for name, (path, size, sha256) in given.items()}
+        for attempt in range(1, TRIES + 1):
+            trusted, release, layout = self._trust(top)
+            try:
+                indices = await self._fetch_all(layout, release)
+                return Generation(
+                    self._suite, self._folder, top, trusted, release, layout, indices, bool(self._has_by_hash)
+                )
+            except UpstreamError as error:
+                await asyncio.sleep(PAUSE_S * 2 ** (attempt - 1))
+                again = await self._top_again()
+                if attempt == TRIES or _digests(again) == _digests(top):
+                    raise error
+                self._stage.note(
+                    self._where, f"{self._where}: upstream changed while it was read ({error}); reading it again"
+                )
+                top = again
+        raise AssertionError("the last try returns or raises")
+
+    def _trust(self, top: TopFiles) -> tuple[Trusted, Release, Layout]:
+        options = self._stage.options
+        inrelease, release_file, signature = (
+            top[name][0].read_bytes() if name in top else None for name in (INRELEASE, RELEASE, RELEASE_GPG)
+        )
+        trusted = trusted_release(
+            inrelease,
+            release_file,
+            signature,
+            self._keyring,
+            self._now,
+            where=self._where,
+            was_signed=bool(self._held.get("is_signed")),
+        )
+        release = parse_release(trusted.text, f"{self._where}/{trusted.name}", allow_weak=options["allow_weak"])
+        held = self._held.get("date")
+        check_dates(
+            release,
+            self._now,
+            held=datetime.fromisoformat(held) if held else None,
+            check_valid_until=options["check_valid_until"],
+        )
+        return trusted, release, choose(release, self._wanted)
+
+    async def _top_again(self) -> TopFiles:
+        found: TopFiles = {}
+        for name in (INRELEASE, RELEASE, RELEASE_GPG):
+            file = await self._stage.top_file(self._folder + name)
+            if file is not None:
+                found[name] = (file.path, file.size_bytes, file.sha256)
+                if name == INRELEASE:
+                    break
+        return found
+
+    async def _fetch_all(self, layout: Layout, release: Release) -> tuple[FetchedIndex, ...]:
+        """Every index of the layout, verified; optional ones may be missing."""
+        if self._has_by_hash is None:
+            self._has_by_hash = release.acquire_by_hash and await self._answers_by_hash(layout)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._fetch_index(index), name=index.path) for index in layout.indices]
+        except* UpstreamError as errors:
+            raise errors.exceptions[0] from None
+        return tuple(found for task in tasks if (found := task.result()) is not None)
+
+    async def _answers_by_hash(self, layout: Layout) -> bool:
+        """Ask for the smallest index by its hash alone: a mirror that doesn't have it is asked by name from then on."""
+        variants = [index.variants[0] for index in layout.indices]
+        if not variants:
+            return False
+        file = min(variants, key=lambda variant: variant.size_bytes)
+        try:
+            self._fetched[file.strongest[1]] = await self._fetch(file, [file.by_hash_path])
+        except UpstreamError:
+            return False
+        return True
+
+    async def _fetch_index(self, index: Index) -> FetchedIndex | None:
+        error: UpstreamError | None = None
+        for variant in index.variants:
+            urls = [variant.by_hash_path] if self._has_by_hash else []
+            try:
+                held = self._fetched.get(variant.strongest[1])
+                path = held or await self._fetch(variant, [*urls, variant.path])
+            except UpstreamError as failed:
+                if error is None or not _is_missing(failed):
+                    error = failed
+                continue
+            self._fetched[variant.strongest[1]] = path
+            return FetchedIndex(index, variant, path)
+        assert error is not None
+        is_missing = _is_missing(error)
+        if is_missing and (index.optional or self._stage.options["ignore_missing_indices"]):
+            self._stage.skip(self._folder + index.path, "Release names it, upstream does not have it")
+            return None
+        raise error
+
+    async def _fetch(self, file: IndexFile, paths: list[str]) -> Path:
+        item = index_item(self._folder, file, paths, kinds.INDEX)
+        item.on_failure = "deliver"
+        await self._stage.put(item)
+        content = await item.resolution()
+        if content is None:
+            raise MetadataError(self._folder + file.path, "was dropped on its way")
+        return content.local_path
+
+
+def index_item(folder: str, file: IndexFile, paths: list[str], kind: str) -> DeclarativeContent:
+    """A file that Release names, as content that is always downloaded. ``paths`` are tried in order."""
+    path = folder + file.path
+    content = Content(kinds.file_record(path, file.size_bytes, file.digests), name=path, kind=kind)
+    artifact = Artifact(size=file.size_bytes, digests=dict((file.strongest,)))
+    d_artifact = DeclarativeArtifact(
+        artifact, urls=[folder + url for url in paths], relative_path=path, remote=UPSTREAM
+    )
+    return DeclarativeContent(content, [d_artifact], listing=folder or "./")
+
+
+def _is_missing(error: UpstreamError) -> bool:
+    return type(error).__name__ == "NotFound"
+
+
+def _digests(top: TopFiles) -> dict[str, str]:
+    return {name: sha256 for name, (_, _, sha256) in top.items()}
+
+
+def _text(when: datetime | None) -> str | None:
+    return when.isoformat() if when else None
