@@ -164,7 +164,7 @@ class Keyring:
         """Fingerprint of the certificate that holds the key with this fingerprint or 16-digit key id, or None."""
         if self._certs is None:
             _ = self.certs
-        return self._key_owner.get(issuer.lower()[-16:])
+        return self._key_owner.get(issuer.lower()) or self._key_owner.get(issuer.lower()[-16:])
 
     def _add(self, name: str, content: bytes, certs: dict[str, pysequoia.Cert]) -> None:
         import pysequoia
@@ -181,8 +181,9 @@ class Keyring:
             fingerprint = cert.fingerprint
             certs[fingerprint] = certs[fingerprint].merge(cert) if fingerprint in certs else cert
             for packet in _packets(bytes(cert)):
-                if packet.key_id is not None:
+                if packet.key_id is not None and packet.fingerprint is not None:
                     self._key_owner[packet.key_id.lower()] = fingerprint
+                    self._key_owner[packet.fingerprint.lower()] = fingerprint
 
 
 def verify_inline(data: bytes, keyring: Keyring, now: datetime, *, where: str = "InRelease") -> Verified:
@@ -321,7 +322,7 @@ def _key_packets(cert: pysequoia.Cert, issuer: str) -> list[Packet]:
         if packet.key_id is not None:
             if found:
                 break
-            if packet.key_id.lower() == issuer[-16:]:
+            if packet.fingerprint == issuer or packet.key_id.lower() == issuer[-16:]:
                 found.append(packet)
         elif found:
             found.append(packet)

@@ -25,6 +25,9 @@ from mpsync.plugin.openpgp import (
 )
 
 NOW = datetime.now(UTC)
+REAL = Path(__file__).parents[3].parent / "shared" / "data" / "debian" / "dists" / "bookworm"
+if not Path("/usr/share/keyrings/debian-archive-bookworm-stable.gpg").exists():
+    REAL = Path("/nonexistent")
 TEXT = b"Origin: sample\n- dashed\nSuite: stable\n"
 ALICE, BOB = pgp.Tsk.generate("alice <a@mirror.example>"), pgp.Tsk.generate("bob <b@mirror.example>")
 MORTAL = pgp.Tsk.generate("mortal <m@mirror.example>", validity_seconds=7200)
@@ -57,6 +60,20 @@ def test_one_good_of_several_detached_signatures_is_enough(armor: bool) -> None:
 
     for known in (ALICE, BOB):
         assert verify_detached(TEXT, both, ring(known), NOW).text == TEXT
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs ../shared/data and Debian's keyrings")
+@pytest.mark.parametrize("name", ["bookworm-stable", "bookworm-automatic"])
+def test_debian_is_verified_by_any_one_of_its_keys(name: str) -> None:
+    keyring = Keyring.from_files([f"/usr/share/keyrings/debian-archive-{name}.gpg"])
+    release = (REAL / "Release").read_bytes()
+
+    inline = verify_inline((REAL / "InRelease").read_bytes(), keyring, NOW)
+    apart = verify_detached(release, (REAL / "Release.gpg").read_bytes(), keyring, NOW)
+
+    assert inline.text.rstrip() == apart.text.rstrip() == release.rstrip()
+    assert [inline.fingerprint] == [apart.fingerprint] == keyring.fingerprints
+    assert inline.key_expires_at is not None
 
 
 def test_a_bad_signature_beside_a_good_one_does_no_harm() -> None:
