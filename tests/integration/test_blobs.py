@@ -265,7 +265,9 @@ def test_a_full_disk_while_adopting_is_said_and_the_temp_files_stay(small_disk: 
 
 def test_a_read_only_disk_is_said(small_disk: Path) -> None:
     store = BlobStore(small_disk / "artifacts")
-    new = fetched(store, b"bytes")
+    path = store.root / "tmp" / "new"
+    path.write_bytes(b"bytes")
+    new = Fetched(path, 5, {"sha256": hashlib.sha256(b"bytes").hexdigest()}, "https://mirror.example/x")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
 
     with pytest.raises(StoreUnwritable, match="read-only"):

@@ -95,21 +95,27 @@ async def test_closing_closes_the_connections(conninfo: str) -> None:
 async def test_a_transaction_that_fails_leaves_nothing_and_its_connection_is_good(
     database: Database, counter: str
 ) -> None:
-    with pytest.raises(RuntimeError):
+    async def fail() -> None:
         async with database.transaction() as connection:
             await connection.execute("UPDATE counter SET value = 5")
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
 
     async with database.connection() as connection:
         assert await one(connection, "SELECT sum(value) FROM counter") == 0
 
 
 async def test_a_cancelled_statement_gives_its_place_back(database: Database, counter: str) -> None:
+    async def too_slow() -> None:
+        async with asyncio.timeout(0.05), database.transaction() as connection:
+            await connection.execute("UPDATE counter SET value = 5")
+            await connection.execute("SELECT pg_sleep(30)")
+
     for _ in range(5):
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05), database.transaction() as connection:
-                await connection.execute("UPDATE counter SET value = 5")
-                await connection.execute("SELECT pg_sleep(30)")
+            await too_slow()
 
     async with database.connection() as connection:
         assert await one(connection, "SELECT sum(value) FROM counter") == 0
@@ -130,7 +136,7 @@ async def test_nobody_there_is_connection_lost_and_a_bad_address_the_users_mista
         async with Database.open(f"host={tmp_path} user=x dbname=x"):
             pass
     with pytest.raises(ConfigError, match="malformed"):
-        async with Database.open("postgresql://host:port:port"):
+        async with Database.open("no address"):
             pass
 
 
@@ -146,7 +152,7 @@ async def test_a_broken_constraint_is_a_database_error_and_bad_sql_stays_a_bug(
 
 
 async def both_ways(database: Database, met: asyncio.Barrier, first: int, second: int) -> int:
-    """Update two rows in the given order, meeting somebody in between the first time. Returns how many tries it took."""
+    """Update two rows in the given order, meeting somebody in between the first time. Returns the tries."""
     tries = 0
 
     async def work(connection: Connection) -> None:

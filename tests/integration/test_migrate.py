@@ -107,8 +107,8 @@ async def test_a_database_newer_than_the_program_is_refused(database: Database, 
 async def test_a_changed_migration_is_refused(database: Database, folder: Path) -> None:
     async with database.connection() as connection:
         await migrate(connection, "mpsync", folder)
-        with open(folder / "0001_first.sql", "a") as file:
-            file.write("-- harmless?\n")
+        first = folder / "0001_first.sql"
+        first.write_text(first.read_text() + "-- harmless?\n")
 
         with pytest.raises(MigrationError, match="0001_first was changed after it was applied"):
             await migrate(connection, "mpsync", folder)
