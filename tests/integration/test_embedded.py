@@ -20,6 +20,7 @@ import pytest
 
 from mpsync.errors import StoreError
 from mpsync.store import embedded, embedded_log
+from mpsync.store.db import Database
 from mpsync.store.embedded import EmbeddedServer
 from mpsync.store.embedded_programs import Identity, find_programs, spawn
 from mpsync.store.embedded_state import PidFile, conninfo
@@ -548,6 +549,28 @@ def test_a_full_disk_at_the_first_start_is_said_and_nothing_is_left(small_disk: 
         EmbeddedServer(small_disk).start()
 
     assert sorted(path.name for path in (small_disk / "postgres").iterdir()) == ["alive", "lease", "lock", "log"]
+
+
+async def test_a_full_disk_in_a_statement_is_said_and_the_server_goes_on(small_disk: Path, template: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=96m", str(small_disk)], check=True)
+    shutil.copytree(template, small_disk / "store", ignore=shutil.ignore_patterns("socket"))
+    server = EmbeddedServer(small_disk / "store")
+    async with Database.open(server.start()) as database:
+        async with database.connection() as connection:
+            await connection.execute("CREATE UNLOGGED TABLE big (text text)")  # without WAL: only the table grows
+
+        async def fill() -> None:
+            async with database.connection() as connection:
+                await connection.execute("INSERT INTO big SELECT repeat('x', 500) FROM generate_series(1, 1000000)")
+
+        with pytest.raises(DiskFull, match="free some space"):
+            await fill()
+
+        async with database.connection() as connection:
+            await connection.execute("DROP TABLE big")
+            await connection.execute("INSERT INTO note VALUES ('again')")
+    assert notes(conninfo_of(small_disk / "store")) == ["again"]
+    server.stop(wait_s=10)
 
 
 @as_root
