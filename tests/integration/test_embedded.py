@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -552,7 +553,7 @@ def test_a_full_disk_at_the_first_start_is_said_and_nothing_is_left(small_disk: 
 
 
 async def test_a_full_disk_in_a_statement_is_said_and_the_server_goes_on(small_disk: Path, template: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,size=96m", str(small_disk)], check=True)
+    await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,size=96m", str(small_disk)], check=True)
     shutil.copytree(template, small_disk / "store", ignore=shutil.ignore_patterns("socket"))
     server = EmbeddedServer(small_disk / "store")
     async with Database.open(server.start()) as database:
