@@ -108,6 +108,7 @@ class NewVersion:
                 if row is None:
                     raise StoreError(f"repository {name} was deleted meanwhile")
                 version._epoch, version.latest = row
+                await conn.execute(version._sql["plan_for_sets"])
                 await conn.execute(version._sql["create_seen"])
                 yield version
             finally:
@@ -120,6 +121,7 @@ class NewVersion:
             await self._conn.close()  # cancelled in mid-statement: the session's end frees the lease
             return
         await self._conn.execute(self._sql["drop_seen"])
+        await self._conn.execute(self._sql["plan_as_usual"])
         await self._conn.execute(self._sql["release"], {"repository_id": self._id})
 
     async def add(self, ids: Sequence[int], listings: Sequence[str]) -> None:
@@ -218,9 +220,19 @@ class NewVersion:
             await self._conn.execute(self._sql["remember"], values)
 
     async def _check_unique(self, values: dict[str, Any]) -> None:
-        row = await (await self._conn.execute(self._sql["ambiguous"], values)).fetchone()
-        if row is not None:
-            raise AmbiguousUnit(*row)
+        twins = await (await self._conn.execute(self._sql["twins"], values)).fetchall()
+        if not twins:
+            return
+        ids = [content_id for *_, twin_ids in twins for content_id in twin_ids]
+        cursor = await self._conn.execute(self._sql["first_files"], {"ids": ids})
+        files: dict[int, set[tuple[str, str]]] = {}
+        for content_id, sha256, path in await cursor.fetchall():
+            files.setdefault(content_id, set()).add((sha256, path))
+        for kind, name, version, arch, twin_ids in twins:
+            found = set().union(*(files.get(content_id, ()) for content_id in twin_ids))
+            if len({sha256 for sha256, _ in found}) > 1:
+                digests, paths = sorted({sha256 for sha256, _ in found}), sorted({path for _, path in found})
+                raise AmbiguousUnit(kind, name, version, arch, digests, paths)
 
     async def _count(self, previous: Counts, key: dict[str, Any]) -> Counts:
         cursor = await self._conn.execute(self._sql["counts"], key)
