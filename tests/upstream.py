@@ -183,7 +183,7 @@ class Upstream:
 
     def lie_length(self, path: str | None, content_length: int, times: int | None = None) -> None:
         """Content-Length says so, the body does not."""
-        self._set(path, times, content_length=content_length, close=True)
+        self._set(path, times, content_length=content_length, close=True, is_silent_close=True)
 
     def status(
         self,

@@ -10,6 +10,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -319,9 +320,10 @@ class _GuardedResolver(AbstractResolver):
         found = await self._inner.resolve(host, port, family)
         base_host = self._reach.base_host
         if base_host is not None and not self._reach.knows_base:
-            base = found if base_host == host else await self._inner.resolve(base_host, port, family)
-            for result in base:
-                self._reach.note_base_address(result["host"])
+            with suppress(OSError):  # unknown: then only public addresses are right
+                base = found if base_host == host else await self._inner.resolve(base_host, port, family)
+                for result in base:
+                    self._reach.note_base_address(result["host"])
         allowed = [result for result in found if self._reach.allows_address(host, port, result["host"])]
         if not allowed:
             raise _Refused(f"{host} is {', '.join(result['host'] for result in found)}: not a public address")
@@ -353,4 +355,6 @@ async def _peek(response: aiohttp.ClientResponse) -> str | None:
 
 
 def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    """The first line of it: aiohttp quotes whole bodies in its messages."""
+    text = str(error).partition("\n")[0][:200]
+    return "".join(char for char in text if char.isprintable()) or type(error).__name__

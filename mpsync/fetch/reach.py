@@ -179,7 +179,10 @@ class Reach:
         if _CONTROLS.search(location):
             raise BadRedirect(shown(source.url), shown(location), "it holds control characters or a backslash")
         location = _ILLEGAL.sub(lambda found: quote(found[0], errors="surrogateescape"), location)
-        target = place(urljoin(source.url, location))
+        try:
+            target = place(urljoin(source.url, location))
+        except ValueError:  # unbalanced brackets
+            target = None
         if target is None:
             raise BadRedirect(shown(source.url), shown(location), "not an http or https URL")
         if target.userinfo is not None:

@@ -51,7 +51,10 @@ class Remote:
     def __post_init__(self) -> None:
         if _CONTROLS.search(self.url):
             raise ConfigError("the URL holds control characters")
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as error:
+            raise ConfigError(f"the URL is malformed: {error}") from None
         if parts.scheme not in ("http", "https", "file"):
             raise ConfigError(f"{parts.scheme or 'a URL without a scheme'}: use http://, https:// or file://")
         if parts.scheme == "file":
