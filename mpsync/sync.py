@@ -157,7 +157,7 @@ class _Run:
             await self._make(version, probed.options)
 
     async def _make(self, version: NewVersion, probed: dict[str, Any]) -> None:
-        from mpsync.bridge import StageSpec, first_stage
+        from mpsync.bridge import Services, StageSpec, first_stage
 
         request, settings = self.request, self.storage.settings
         context = SyncContext(
@@ -186,14 +186,16 @@ class _Run:
             "mirror": request.mirror,
             "strict": request.on_failure == "strict",
         }
-        first = first_stage(
-            StageSpec(request.plugin.first_stage, options),
+        services = Services(
             settings=settings,
             progress=self.progress,
             awaited=context.awaited,
             remote=context.remote,
             recall=recall,
+            top_file=ProbeUpstream(self.fetcher, request.remote).top_file,
+            temp_dir=self.storage.blobs.temp_dir,
         )
+        first = first_stage(StageSpec(request.plugin.first_stage, options), services)
         try:
             with _timed(self.summary, "sync"):
                 made = _PluginVersion(first, context, request.mirror, request.plugin)
@@ -226,7 +228,7 @@ class _PluginVersion(DeclarativeVersion):
 async def _fetcher(storage: Storage, remote: Remote) -> AsyncIterator[Fetcher]:
     from mpsync.fetch.session import Fetcher
 
-    async with Fetcher(storage.settings, remote) as fetcher:
+    async with Fetcher(storage.settings, remote, temp_dir=storage.blobs.temp_dir) as fetcher:
         yield fetcher
 
 

@@ -1,0 +1,105 @@
+"""A pair of bounded multiprocessing queues between the core and one child, and the private parts of them that we touch.
+
+Each end closes its copies of the other end's pipes: only then does a reader see the end of file when the other process dies,
+also in the middle of a frame, and only then does a writer get EPIPE instead of waiting for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from multiprocessing import get_context
+from typing import Any
+
+QUEUE_FRAMES = 256
+"""Messages a queue holds; rows are bounded by credit long before, so only a flood of small messages meets it."""
+
+_RETRY_S = 0.005
+
+
+class Endpoint:
+    """One process's end: sends without ever blocking, receives in a thread of its own."""
+
+    def __init__(self, inbound: Any, outbound: Any, name: str) -> None:
+        # Any: multiprocessing.queues.Queue is generic in typeshed only, and we touch private attributes.
+        self._inbound, self._outbound, self._name = inbound, outbound, name
+        self._backlog: deque[bytes] = deque()
+        self._retry: asyncio.TimerHandle | None = None
+        self._reader: threading.Thread | None = None
+        self._is_closed = False
+
+    def take_side(self) -> None:
+        """Close what belongs to the other process. In the core: after the child was started."""
+        self._inbound._writer.close()
+        self._outbound._reader.close()
+        self._outbound._ignore_epipe = True  # the feeder thread would print a traceback for a child that died
+
+    def send(self, frame: bytes) -> None:
+        """Queue a frame. Never blocks: what the queue doesn't take waits here, in order."""
+        if self._is_closed:
+            return
+        self._backlog.append(frame)
+        if self._retry is None:
+            self._drain()
+
+    def _drain(self) -> None:
+        self._retry = None
+        try:
+            while self._backlog:
+                self._outbound.put_nowait(self._backlog[0])
+                self._backlog.popleft()
+        except queue.Full:
+            self._retry = asyncio.get_running_loop().call_later(_RETRY_S, self._drain)
+        except (ValueError, OSError):  # closed meanwhile
+            self._backlog.clear()
+
+    def receive(self, on_frame: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+        """From now on call ``on_frame`` on the loop for every frame, and ``on_end`` once when the other side is gone."""
+        loop = asyncio.get_running_loop()
+
+        def read() -> None:
+            try:
+                while True:
+                    loop.call_soon_threadsafe(on_frame, self._inbound.get())
+            except (EOFError, OSError, ValueError, TypeError):
+                pass  # the other process is gone, or we closed
+            try:
+                loop.call_soon_threadsafe(on_end)
+            except RuntimeError:
+                pass  # the loop is closed: nobody listens any more
+
+        self._reader = threading.Thread(target=read, name=f"read {self._name}", daemon=True)
+        self._reader.start()
+
+    async def flush(self) -> None:
+        """Wait until every frame was handed to the pipe."""
+        while self._backlog:
+            await asyncio.sleep(_RETRY_S)
+        self._outbound.close()
+        await asyncio.to_thread(self._outbound.join_thread)
+
+    async def close(self) -> None:
+        """After the other process has ended: no thread, descriptor or semaphore is left."""
+        self._is_closed = True
+        self._backlog.clear()
+        if self._retry is not None:
+            self._retry.cancel()
+        if self._reader is not None:
+            await asyncio.to_thread(self._reader.join, 1.0)
+        self._outbound.close()
+        self._outbound.cancel_join_thread()
+        feeder = self._outbound._thread
+        if feeder is not None:
+            await asyncio.to_thread(feeder.join, 1.0)
+        self._outbound._writer.close()
+        self._inbound.close()
+        self._inbound._reader.close()
+
+
+def make_queues() -> tuple[Any, Any]:
+    """(up, down): to be given to the child, and wrapped in an Endpoint at each end."""
+    context = get_context("spawn")
+    return context.Queue(QUEUE_FRAMES), context.Queue(QUEUE_FRAMES)

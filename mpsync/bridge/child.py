@@ -1,0 +1,142 @@
+"""The child process: runs a first stage, parses what it is given, and talks to the core only.
+
+Imports no database driver and no HTTP library. Ends by itself when the core is gone, whatever a stage is doing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mpsync.bridge.channel import Endpoint
+from mpsync.bridge.codec import decode, decode_error, encode_error
+from mpsync.bridge.messages import Answer, Ask, Credit, Done, End, Failed, Finish, Report, Settled, Work
+from mpsync.bridge.plain_task import task_from_plain, task_to_plain
+from mpsync.bridge.uplink import Uplink
+from mpsync.pipeline.first_stage import FirstStage, Parsed, ParseStage, ParseTask, TopFile, load
+
+
+async def run_child(down: Any, up: Any, stage: tuple[str, dict[str, Any]] | None, bounds: Mapping[str, int]) -> None:
+    """Target of the process.
+
+    stage   (``package.module:Class`` of the first stage, its options); None: this child only parses
+    bounds  frame_rows, frame_bytes, credit_bytes
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches all; the core decides
+    os.dup2(sys.stderr.fileno(), 1)  # a plugin that prints must not write into the core's --json
+    # What is imported stays; parsing makes many objects and no cycles.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+    endpoint = Endpoint(down, up, f"core of child {os.getpid()}")
+    endpoint.take_side()
+    child = _Child(endpoint, Uplink(endpoint, bounds["frame_rows"], bounds["frame_bytes"], bounds["credit_bytes"]))
+    endpoint.receive(child.on_frame, _core_is_gone)
+    await child.run(stage)
+    await endpoint.flush()
+    os._exit(0)  # the reader thread still waits for the core, which may never speak again
+
+
+def _core_is_gone() -> None:
+    os._exit(1)
+
+
+class _Child:
+    """The Host of this process's stages."""
+
+    def __init__(self, endpoint: Endpoint, uplink: Uplink) -> None:
+        self._endpoint, self._uplink = endpoint, uplink
+        self._answers: dict[int, asyncio.Future[Answer]] = {}
+        self._next_request = 0
+        self._work: set[asyncio.Task[None]] = set()
+        self._finish = asyncio.Event()
+
+    async def run(self, stage: tuple[str, dict[str, Any]] | None) -> None:
+        if stage is not None:
+            try:
+                first: FirstStage = load(stage[0])(stage[1])
+                first.host = self
+                first._connect(None, self._uplink)  # type: ignore[arg-type]  # quacks like the queue that put() needs
+                await first.run()
+            except Exception as error:
+                self._uplink.send(Failed(encode_error(error)))
+                return
+            self._uplink.send(End(first.result))
+        await self._finish.wait()
+
+    # --- Host ------------------------------------------------------------------------------------------------
+
+    async def parse(self, task: ParseTask) -> Parsed:
+        rows, remembered = await self._ask("parse", task_to_plain(task))
+        return Parsed(rows, remembered)
+
+    async def top_file(self, path: str) -> TopFile | None:
+        found = await self._ask("top_file", path)
+        return None if found is None else TopFile(*found)
+
+    def skip(self, what: str, why: str) -> None:
+        self._uplink.send(Report("skip", what, why))
+
+    def note(self, name: str, text: str) -> None:
+        self._uplink.send(Report("note", name, text))
+
+    def progress(self, name: str, by: int, total: int | None) -> None:
+        self._uplink.send(Report("progress", name, by=by, total=total))
+
+    async def _ask(self, what: Any, argument: Any) -> Any:
+        self._next_request += 1
+        request = self._next_request
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._answers[request] = answer
+        self._uplink.send(Ask(request, what, argument))
+        found = await answer
+        if found.error is not None:
+            raise decode_error(found.error)
+        return found.value
+
+    # --- what the core says ----------------------------------------------------------------------------------
+
+    def on_frame(self, frame: bytes) -> None:
+        match decode(frame):
+            case Settled() as settled:
+                self._uplink.settle(settled)
+            case Credit(size_bytes):
+                self._uplink.add_credit(size_bytes)
+            case Answer() as answer:
+                waiting = self._answers.pop(answer.request)
+                if not waiting.done():  # its asker may have been cancelled meanwhile
+                    waiting.set_result(answer)
+            case Work() as work:
+                task = asyncio.get_running_loop().create_task(self._do(work), name=f"work {work.request}")
+                self._work.add(task)
+                task.add_done_callback(self._work.discard)
+            case Finish():
+                self._finish.set()
+
+    async def _do(self, work: Work) -> None:
+        try:
+            task = task_from_plain(work.task)
+            step: type[ParseStage] = load(task.step)
+            if work.how == "unpack":
+                self._uplink.send(Done(work.request, _unpack(step, task, Path(work.into), work.parts)))
+                return
+            made = step(task)
+            made.host = self
+            made._connect(None, self._uplink)  # type: ignore[arg-type]  # as above
+            await made.run()
+            self._uplink.send(Done(work.request, made.rows))
+        except Exception as error:
+            self._uplink.send(Done(work.request, error=encode_error(error)))
+
+
+def _unpack(step: type[ParseStage], task: ParseTask, into: Path, parts: int) -> list[list[int]] | None:
+    """Write the text and cut it; None when this step can't be cut."""
+    if not step.can_cut:
+        return None
+    step.decompress(task, into)
+    return [[start, end] for start, end in step.cut(into, parts)]

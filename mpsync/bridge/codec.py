@@ -1,0 +1,242 @@
+"""Messages and batches to bytes and back. A bad value fails here, in the process and stage that made it.
+
+A frame is 4 bytes of header length, an orjson header, and runs of raw bytes. Of a batch, the header holds what the
+core reads (names, paths, lengths), the runs what it only compares or stores (keys, sha256, records).
+"""
+
+from __future__ import annotations
+
+import struct
+import traceback
+from dataclasses import asdict, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mpsync.bridge.errors import BadFrame, ChildFailed
+from mpsync.bridge.messages import CLASSES, Error, Message, Rows
+from mpsync.errors import MpsyncError
+from mpsync.model.digests import Fetched
+from mpsync.pipeline.batch import Batch
+from mpsync.pipeline.declarative import DeclarativeContent
+from mpsync.pipeline.first_stage import CannotLoad, load
+from mpsync.pipeline.slots import Slots
+
+_LENGTH = struct.Struct("<I")
+_SHA256_BYTES = 32
+_TAG = "$"
+
+
+def encode(message: Message) -> bytes:
+    """A message as bytes. Raises PluginError's BadFrame for values that are not plain."""
+    if isinstance(message, Rows):
+        return b"\0" + message.body
+    found = {field.name: plain(getattr(message, field.name)) for field in fields(message)}
+    return b"\1" + orjson.dumps([type(message).__name__, found])
+
+
+def decode(frame: bytes) -> Message:
+    """The message in a frame. Raises BadFrame."""
+    if frame[:1] == b"\0":
+        return Rows(frame[1:])
+    try:
+        name, found = orjson.loads(frame[1:])
+        values = {key: unplain(value) for key, value in found.items()}
+        if values.get("error") is not None:
+            values["error"] = Error(**values["error"])
+        message: Message = CLASSES[name](**values)
+        return message
+    except (ValueError, TypeError, KeyError) as exc:
+        raise BadFrame(f"frame {frame[:80]!r} is no message: {exc}") from exc
+
+
+def plain(value: Any) -> Any:
+    """JSON values as they are; datetime, Path, bytes and tuples tagged. Raises BadFrame for anything else."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    if isinstance(value, tuple):
+        return {_TAG: "tuple", "v": [plain(inner) for inner in value]}
+    if isinstance(value, datetime):
+        return {_TAG: "datetime", "v": value.isoformat()}
+    if isinstance(value, Path):
+        return {_TAG: "path", "v": str(value)}
+    if isinstance(value, bytes):
+        return {_TAG: "bytes", "v": value.hex()}
+    if isinstance(value, Error):
+        return asdict(value)
+    raise BadFrame(f"{type(value).__name__} {value!r:.80} cannot cross to another process: use plain values")
+
+
+def unplain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [unplain(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    made: Any = value.get("v")
+    match value.get(_TAG):
+        case None:
+            return {key: unplain(inner) for key, inner in value.items()}
+        case "tuple":
+            return tuple(unplain(inner) for inner in made)
+        case "datetime":
+            return datetime.fromisoformat(made)
+        case "path":
+            return Path(made)
+        case "bytes":
+            return bytes.fromhex(made)
+    raise BadFrame(f"unknown tag {value.get(_TAG)!r}")
+
+
+# --- exceptions ----------------------------------------------------------------------------------------------
+
+
+def encode_error(error: BaseException) -> Error:
+    """Type, arguments, text and traceback of an exception; arguments only as far as they are plain."""
+    kind = type(error)
+    try:
+        arguments = [plain(argument) for argument in error.args]
+    except BadFrame:
+        arguments = []
+    remote = "".join(traceback.format_exception(error))
+    return Error(f"{kind.__module__}:{kind.__qualname__}", arguments, str(error) or kind.__name__, remote)
+
+
+def decode_error(error: Error) -> MpsyncError:
+    """The same MpsyncError, with the remote traceback as a note; ChildFailed for anything else."""
+    try:
+        kind = load(error.type)
+        if isinstance(kind, type) and issubclass(kind, MpsyncError):
+            rebuilt: MpsyncError = kind(*(unplain(argument) for argument in error.arguments))
+            rebuilt.add_note(f"raised in a child process:\n{error.traceback}")
+            return rebuilt
+    except (CannotLoad, TypeError, ValueError, AttributeError):
+        pass
+    return ChildFailed(error.type, error.text, error.traceback)
+
+
+# --- batches -------------------------------------------------------------------------------------------------
+
+
+def encode_batch(batch: Batch, tickets: dict[int, int], released: list[int]) -> bytes:
+    """A batch as the body of Rows.
+
+    tickets   {row: ticket} of rows that were declared as items
+    released  tickets whose items nobody in the child holds any more
+    """
+    slots = batch.slots
+    rows = len(batch)
+    header = {
+        "rows": rows,
+        "kinds": _uniform(batch.kinds),
+        "listings": _uniform(batch.listings),
+        "names": batch.names,
+        "versions": batch.versions,
+        "archs": _uniform(batch.archs),
+        "lengths": batch.lengths,
+        "slots": len(slots),
+        "owner": None if slots.owner == list(range(rows)) else slots.owner,
+        "path": slots.path,
+        "size": slots.size,
+        "urls": slots.urls if any(slots.urls) else None,
+        "digests": slots.digests if any(slots.digests) else None,
+        "deferred": _uniform(slots.deferred),
+        "unknown": [slot for slot, sha256 in enumerate(slots.sha256) if sha256 is None] if None in slots.sha256 else [],
+        "fetched": {
+            slot: [str(file.path), file.size_bytes, file.digests, file.url]
+            for slot, file in enumerate(slots.fetched)
+            if file is not None
+        }
+        if any(slots.fetched)
+        else {},
+        "items": {row: _item_extras(batch.items[row], ticket) for row, ticket in tickets.items()},
+        "released": released,
+    }
+    try:
+        head = orjson.dumps(header, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError as exc:
+        raise BadFrame(f"a batch of {batch.kinds[0]} cannot cross to the core: {exc}") from exc
+    keys = b"".join(batch.keys)
+    sha256 = b"".join([value or bytes(_SHA256_BYTES) for value in slots.sha256])
+    if len(keys) != _SHA256_BYTES * rows or len(sha256) != _SHA256_BYTES * len(slots):
+        raise BadFrame("keys and sha256 digests are 32 bytes each")
+    return b"".join((_LENGTH.pack(len(head)), head, keys, sha256, _compact(batch)))
+
+
+def decode_batch(body: bytes) -> tuple[Batch, dict[int, int], list[int]]:
+    """(batch, {row: ticket}, released tickets). Declared rows have their items in ``batch.items``. Raises BadFrame."""
+    try:
+        (size,) = _LENGTH.unpack_from(body)
+        at = _LENGTH.size + size
+        header = orjson.loads(memoryview(body)[_LENGTH.size : at])
+        rows, files = header["rows"], header["slots"]
+        keys, at = _digests(body, at, rows)
+        sha256, at = _digests(body, at, files)
+        lengths = header["lengths"]
+        if len(body) != at + sum(lengths) or len(lengths) != rows:
+            raise BadFrame(f"{len(body)} bytes are not {rows} rows of {sum(lengths)} bytes")
+    except (struct.error, ValueError, KeyError, TypeError) as exc:
+        raise BadFrame(f"a batch of {len(body)} bytes cannot be read: {exc}") from exc
+    batch = Batch(body)
+    batch.kinds, batch.listings = _spread(header["kinds"], rows), _spread(header["listings"], rows)
+    batch.names, batch.versions, batch.archs = header["names"], header["versions"], _spread(header["archs"], rows)
+    batch.keys, batch.lengths, batch.ids = keys, lengths, [0] * rows
+    starts = batch.starts
+    for length in lengths:
+        starts.append(at)
+        at += length
+    urls = header["urls"]
+    unknown = set(header["unknown"])
+    batch.slots = Slots(
+        owner=header["owner"] if header["owner"] is not None else list(range(rows)),
+        path=header["path"],
+        sha256=[None if slot in unknown else value for slot, value in enumerate(sha256)] if unknown else list(sha256),
+        size=header["size"],
+        urls=[tuple(found) if found else None for found in urls] if urls else [None] * files,
+        digests=header["digests"] or [None] * files,
+        deferred=_spread(header["deferred"], files),
+        ids=[0] * files,
+        fetched=[None] * files,
+    )
+    for slot, (path, size_bytes, digests, url) in header["fetched"].items():
+        batch.slots.fetched[int(slot)] = Fetched(Path(path), size_bytes, digests, url)
+    tickets: dict[int, int] = {}
+    for row_text, (ticket, extra_data, on_failure) in header["items"].items():
+        row = int(row_text)
+        tickets[row] = ticket
+        item = batch.item(row)
+        item.ticket, item.extra_data, item.on_failure = ticket, extra_data or {}, on_failure
+    return batch, tickets, header["released"]
+
+
+def _item_extras(item: DeclarativeContent, ticket: int) -> list[Any]:
+    return [ticket, item.extra_data or None, item.on_failure]
+
+
+def _uniform(column: list[Any]) -> Any:
+    """One value in a list of one when the whole column is the same; the column else."""
+    return [column[0]] if column and column.count(column[0]) == len(column) else column
+
+
+def _spread(column: list[Any], rows: int) -> list[Any]:
+    return column * rows if len(column) == 1 else column
+
+
+def _digests(body: bytes, at: int, count: int) -> tuple[list[bytes], int]:
+    end = at + _SHA256_BYTES * count
+    return [body[start : start + _SHA256_BYTES] for start in range(at, end, _SHA256_BYTES)], end
+
+
+def _compact(batch: Batch) -> bytes:
+    """The raw records of the batch's rows, one behind the other."""
+    at = 0
+    for start, length in zip(batch.starts, batch.lengths, strict=True):
+        if start != at:
+            return b"".join(map(batch.raw_at, range(len(batch))))
+        at += length
+    return batch.raw if at == len(batch.raw) else batch.raw[:at]

@@ -1,0 +1,81 @@
+"""LocalStage: the same stages in this process (``--workers 0``): the baseline of comparisons, and how to debug a plugin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpsync.bridge.spec import Services, StageSpec
+from mpsync.pipeline.batch import Batch
+from mpsync.pipeline.declarative import DeclarativeContent
+from mpsync.pipeline.first_stage import FirstStage, Parsed, ParseStage, ParseTask, TopFile, load
+from mpsync.pipeline.stage import Stage
+
+
+class LocalStage(Stage):
+    """Runs ``spec`` and its parse steps on the core's own loop."""
+
+    def __init__(self, spec: StageSpec, services: Services) -> None:
+        super().__init__()
+        self._services = services
+        self._stage: FirstStage = load(spec.factory)(spec.options)
+        self._stage.host = self
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return self._stage.result
+
+    @property
+    def is_idle(self) -> bool:
+        """It puts into the pipeline itself: what isn't in a queue by now can't resolve what is awaited by now."""
+        return True
+
+    async def run(self) -> None:
+        self._stage._connect(None, _Tap(self))  # type: ignore[arg-type]  # quacks like the queue that put() needs
+        await self._stage.run()
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+    # --- Host ------------------------------------------------------------------------------------------------
+
+    async def parse(self, task: ParseTask) -> Parsed:
+        remembered = await self._services.recall(task)
+        if remembered is not None:
+            return Parsed(remembered, remembered=True)
+        step: ParseStage = load(task.step)(task)
+        step.host = self
+        step._connect(None, _Tap(self))  # type: ignore[arg-type]  # as above
+        await step.run()
+        return Parsed(step.rows)
+
+    async def top_file(self, path: str) -> TopFile | None:
+        found = await self._services.top_file(path)
+        return None if found is None else TopFile(found.path, found.size_bytes, found.sha256)
+
+    def skip(self, what: str, why: str) -> None:
+        self._services.progress.skip(what, why)
+
+    def note(self, name: str, text: str) -> None:
+        self._services.progress.note(name, text)
+
+    def progress(self, name: str, by: int, total: int | None) -> None:
+        self._services.progress.advance(name, by, total=total)
+
+
+class _Tap:
+    """The output of a local first stage or parse step: the pipeline's first queue, with what a bridge would add."""
+
+    def __init__(self, stage: LocalStage) -> None:
+        self._stage = stage
+
+    def full(self) -> bool:
+        return True  # so that everything comes through put()
+
+    async def put(self, element: DeclarativeContent | Batch) -> None:
+        if isinstance(element, Batch):
+            element.remote = self._stage._services.remote
+            self._stage.meter.count(len(element))
+        else:
+            self._stage._services.awaited.add(element)
+            self._stage.meter.count(1)
+        await self._stage.put(element)

@@ -1,0 +1,136 @@
+"""One child process and its endpoint: started, watched, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from mpsync.bridge.channel import Endpoint, make_queues
+from mpsync.bridge.child import run_child
+from mpsync.bridge.codec import encode
+from mpsync.bridge.errors import ChildDied
+from mpsync.bridge.messages import Message
+from mpsync.settings import Settings
+
+TERM_GRACE_S = 0.3
+
+
+class ChildProcess:
+    """A child of the core. ``frames`` is what it sent; None in it says that it is gone.
+
+    stage  (factory, options) of the first stage it runs, or None: it only parses
+    """
+
+    def __init__(self, stage: tuple[str, dict[str, Any]] | None, settings: Settings) -> None:
+        self.name = stage[0].partition(":")[2] if stage else "parser"
+        self.frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.last_frame = "nothing"
+        self._received = 0
+        self._up, self._down = make_queues()
+        bounds = {
+            "frame_rows": settings.batch_rows,
+            "frame_bytes": settings.frame_bytes,
+            "credit_bytes": settings.credit_bytes,
+        }
+        with _no_manager(), _no_main():
+            from aiomultiprocess.core import Process
+
+            self._process = Process(
+                target=run_child,
+                args=(self._down, self._up, stage, bounds),
+                loop_initializer=_loop_factory(settings.loop),
+                daemon=True,
+                name=f"mpsync {self.name}",
+            )
+            self._process.start()
+        self.pid: int = self._process.pid or 0
+        self._endpoint = Endpoint(self._up, self._down, f"child {self.pid}")
+        self._endpoint.take_side()
+        self._endpoint.receive(self._on_frame, lambda: self.frames.put_nowait(None))
+
+    def _on_frame(self, frame: bytes) -> None:
+        self._received += 1
+        self.frames.put_nowait(frame)
+
+    def send(self, message: Message) -> None:
+        self._endpoint.send(encode(message))
+
+    def note_frame(self, kind: str) -> None:
+        self.last_frame = f"frame {self._received} ({kind})"
+
+    async def died(self) -> ChildDied:
+        """The error for a child whose pipe has ended: with its exit code, once the system knows it."""
+        await self._wait(TERM_GRACE_S)
+        return ChildDied(self.pid, self._process.exitcode, self.name, self.last_frame)
+
+    async def close(self) -> None:
+        """End it, by force if need be, and leave nothing of it."""
+        if not await self._wait(0.0):
+            self._process.terminate()
+            if not await self._wait(TERM_GRACE_S):
+                self._process.kill()
+                await self._wait(None)
+        await self._endpoint.close()
+        self._process.close()
+
+    async def wait(self) -> None:
+        """Until it has ended by itself."""
+        await self._wait(None)
+
+    async def _wait(self, timeout_s: float | None) -> bool:
+        """Whether it has ended, within ``timeout_s``; its sentinel wakes us, nobody polls."""
+        process = self._process.aio_process
+        if process.exitcode is not None or timeout_s == 0.0:
+            return process.exitcode is not None
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        loop.add_reader(process.sentinel, ended.set)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await ended.wait()
+        except TimeoutError:
+            pass
+        finally:
+            loop.remove_reader(process.sentinel)
+        process.join(0.05)
+        return process.exitcode is not None
+
+
+def _loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if loop == "uvloop":
+        import uvloop
+
+        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+        return factory
+    return asyncio.new_event_loop
+
+
+@contextmanager
+def _no_manager() -> Iterator[None]:
+    """aiomultiprocess starts a manager process for the results of its Worker, which we don't use: a namespace will do.
+
+    A manager outlives a core that is killed, and costs 30 MB and a quarter of a second.
+    """
+    import aiomultiprocess.core as core
+
+    original = core.get_manager
+    core.get_manager = lambda: SimpleNamespace(Namespace=SimpleNamespace)  # type: ignore[assignment,return-value]
+    try:
+        yield
+    finally:
+        core.get_manager = original
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Spawn would import the program's main module again in the child: slow, and a fork bomb if it lacks a main guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

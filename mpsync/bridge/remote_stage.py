@@ -1,0 +1,218 @@
+"""RemoteStage: the first stage of the core's pipeline, standing for a stage and its parse steps in child processes.
+
+Flow    child -> frames -> batches -> the next stage, and credit back to the child
+        Await -> the item's resolution() -> Settled; Ask -> recall or a parser -> Answer
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mpsync.bridge.codec import decode, decode_batch, decode_error, encode_error
+from mpsync.bridge.messages import Answer, Ask, Await, Credit, Done, End, Failed, Finish, Report, Rows, Settled, Work
+from mpsync.bridge.plain_task import task_from_plain, task_to_plain
+from mpsync.bridge.process import ChildProcess
+from mpsync.bridge.spec import Services, StageSpec
+from mpsync.errors import MpsyncError
+from mpsync.pipeline.declarative import DeclarativeContent
+from mpsync.pipeline.first_stage import ParseTask
+from mpsync.pipeline.stage import Stage
+
+CUT_BYTES = 1 << 20
+"""An index that is smaller than this, compressed, goes to one parser."""
+
+
+class RemoteStage(Stage):
+    """Runs ``spec`` in a child, with ``settings.workers`` children in all: with one, it parses too; else the others do."""
+
+    def __init__(self, spec: StageSpec, services: Services) -> None:
+        super().__init__()
+        self.result: dict[str, Any] = {}
+        self._spec, self._services = spec, services
+        self._children: list[ChildProcess] = []
+        self._first: ChildProcess | None = None
+        self._free: asyncio.Queue[ChildProcess] = asyncio.Queue()
+        self._tickets: dict[tuple[int, int], DeclarativeContent] = {}
+        self._work: dict[int, asyncio.Future[Done]] = {}
+        self._next_work = 0
+        self._busy = 0
+        self._temp_files = 0
+        self._has_ended = False
+
+    def start(self) -> None:
+        """Start the children, ahead of ``run()`` where there is something else to do meanwhile."""
+        settings = self._services.settings
+        self._first = ChildProcess((self._spec.factory, self._spec.options), settings)
+        self._children.append(self._first)
+        for _ in range(settings.workers - 1):
+            parser = ChildProcess(None, settings)
+            self._children.append(parser)
+            self._free.put_nowait(parser)
+        if settings.workers == 1:
+            self._free.put_nowait(self._first)
+
+    async def run(self) -> None:
+        if self._first is None:
+            self.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for child in self._children:
+                    group.create_task(self._listen(child, group), name=f"child {child.pid}")
+        except BaseExceptionGroup as failures:
+            raise _first_leaf(failures) from None
+
+    async def close(self) -> None:
+        """End and reap every child. Harmless when called twice."""
+        children, self._children = self._children, []
+        for child in children:
+            await child.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of what the children sent is still on its way into the pipeline.
+
+        An Await comes behind the rows it speaks of: so once all that came was handed on, and every stage is idle too,
+        nothing that a child does later can resolve it.
+        """
+        return not self._busy and all(child.frames.empty() for child in self._children)
+
+    async def _listen(self, child: ChildProcess, group: asyncio.TaskGroup) -> None:
+        while True:
+            frame = await child.frames.get()
+            if frame is None:
+                if self._has_ended:
+                    return
+                raise await child.died()
+            self._busy += 1
+            try:
+                message = decode(frame)
+                child.note_frame(type(message).__name__)
+                match message:
+                    case Rows(body):
+                        await self._take(child, body)
+                    case Await(tickets):
+                        for ticket in tickets:
+                            group.create_task(self._settle(child, ticket), name=f"await {ticket}")
+                    case Ask():
+                        group.create_task(self._answer(child, message), name=f"ask {message.what}")
+                    case Done():
+                        waiting = self._work.pop(message.request, None)
+                        if waiting is not None and not waiting.done():
+                            waiting.set_result(message)
+                    case Report():
+                        self._report(message)
+                    case Failed(error):
+                        raise decode_error(error)
+                    case End(result):
+                        self.result = result
+                        self._has_ended = True
+                        for other in self._children:
+                            other.send(Finish())
+            finally:
+                self._busy -= 1
+
+    async def _take(self, child: ChildProcess, body: bytes) -> None:
+        batch, tickets, released = decode_batch(body)
+        batch.remote = self._services.remote
+        for ticket in released:
+            item = self._tickets.pop((child.pid, ticket), None)
+            if item is not None:
+                self._services.awaited.discard(item)
+        for row, ticket in tickets.items():
+            item = self._tickets[child.pid, ticket] = batch.items[row]
+            self._services.awaited.add(item)
+        self.meter.count(len(batch))
+        self.meter.batches += 1
+        await self.put(batch)
+        child.send(Credit(len(body)))
+
+    async def _settle(self, child: ChildProcess, ticket: int) -> None:
+        item = self._tickets[child.pid, ticket]
+        try:
+            content = await item.resolution()
+        except MpsyncError as error:
+            child.send(Settled(ticket, error=encode_error(error)))
+            return
+        if content is None:
+            child.send(Settled(ticket))
+        else:
+            child.send(Settled(ticket, content.pk, content.local_paths))
+
+    def _report(self, report: Report) -> None:
+        progress = self._services.progress
+        if report.what == "skip":
+            progress.skip(report.name, report.text)
+        elif report.what == "note":
+            progress.note(report.name, report.text)
+        else:
+            progress.advance(report.name, report.by, total=report.total)
+
+    # --- requests --------------------------------------------------------------------------------------------
+
+    async def _answer(self, child: ChildProcess, ask: Ask) -> None:
+        value: Any
+        try:
+            if ask.what == "top_file":
+                file = await self._services.top_file(ask.argument)
+                value = None if file is None else (file.path, file.size_bytes, file.sha256)
+            else:
+                value = await self._parse(task_from_plain(ask.argument))
+        except MpsyncError as error:
+            child.send(Answer(ask.request, error=encode_error(error)))
+        else:
+            child.send(Answer(ask.request, value))
+
+    async def _parse(self, task: ParseTask) -> tuple[int, bool]:
+        """(rows, whether they were remembered)."""
+        remembered = await self._services.recall(task)
+        if remembered is not None:
+            return remembered, True
+        parsers = len(self._children) - 1
+        if parsers < 2 or task.path.stat().st_size < CUT_BYTES:
+            return await self._give("parse", task), False
+        return await self._parse_cut(task, parsers), False
+
+    async def _parse_cut(self, task: ParseTask, parsers: int) -> int:
+        """Unpack a large index once, and have its parts parsed side by side."""
+        self._temp_files += 1
+        text = self._services.temp_dir / f"index-{self._temp_files}"
+        try:
+            ranges = await self._give("unpack", task, text, parsers)
+            if ranges is None:
+                return int(await self._give("parse", task))
+            async with asyncio.TaskGroup() as group:
+                parts = [
+                    group.create_task(self._give("parse", replace(task, path=text, start=start, end=end)))
+                    for start, end in ranges
+                ]
+            return sum(part.result() for part in parts)
+        except BaseExceptionGroup as failures:
+            raise _first_leaf(failures) from None
+        finally:
+            await asyncio.to_thread(text.unlink, missing_ok=True)
+
+    async def _give(self, how: Any, task: ParseTask, into: Path | None = None, parts: int = 0) -> Any:
+        """Have a free child do it; returns the value of its Done, raises its error."""
+        child = await self._free.get()
+        try:
+            self._next_work += 1
+            request = self._next_work
+            done: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+            self._work[request] = done
+            child.send(Work(request, how, task_to_plain(task), str(into or ""), parts))
+            found = await done
+            if found.error is not None:
+                raise decode_error(found.error)
+            return found.value
+        finally:
+            self._free.put_nowait(child)
+
+
+def _first_leaf(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = failures
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

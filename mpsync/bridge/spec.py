@@ -1,0 +1,41 @@
+"""What runs in the children, and what the core lends to those who stand for them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mpsync.model.digests import Fetched
+from mpsync.pipeline.first_stage import ParseTask
+from mpsync.pipeline.progress import Progress
+from mpsync.pipeline.runner import AwaitedItems
+from mpsync.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """A first stage by name, and its options: plain values."""
+
+    factory: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The core's side.
+
+    remote    handle that DeclarativeArtifacts made of rows download with
+    recall    rows of an index that was parsed before, or None: only the core decides that
+    top_file  fetch a top file again
+    temp_dir  for the text of an index that several parsers share
+    """
+
+    settings: Settings
+    progress: Progress
+    awaited: AwaitedItems
+    remote: Any
+    recall: Callable[[ParseTask], Awaitable[int | None]]
+    top_file: Callable[[str], Awaitable[Fetched | None]]
+    temp_dir: Path
