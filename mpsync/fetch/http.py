@@ -290,6 +290,8 @@ class HttpClient:
             return ConnectFailed(name, f"the proxy answered {error.status} {error.message}")
         if (reason := tls_reason(error)) is not None:
             return TlsFailed(name, reason)
+        if isinstance(error, aiohttp.InvalidURL):  # such as 127.1: a name to us, an address to some resolvers
+            return ForbiddenUrl(name, _words(error))
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return ConnectFailed(name, f"no connection in {self._settings.connect_timeout_s:g} s")
         if isinstance(error, aiohttp.ClientConnectorError):

@@ -34,12 +34,15 @@ def tls_reason(error: BaseException) -> str | None:
     for _ in range(8):  # a chain is short; a loop in it would not be
         if cause is None:
             return None
+        # aiohttp's own classes are ssl's too, but what they say is in the error they wrap.
+        inner = getattr(cause, "os_error", None) or getattr(cause, "certificate_error", None)
+        if isinstance(inner, BaseException):
+            cause = inner
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message or "the certificate can't be verified"
         if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
             return None  # a cut, not a verdict
         if isinstance(cause, ssl.SSLError):
             return (cause.reason or str(cause)).lower().replace("_", " ")
-        inner = getattr(cause, "os_error", None) or getattr(cause, "certificate_error", None)
-        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or cause.__context__
     return None

@@ -30,6 +30,7 @@ class Opened:
 
     def __init__(self, fetcher: Fetcher, folder: Path, events: list[FetchEvent]) -> None:
         self.fetcher, self.folder, self.events = fetcher, folder, events
+        self.on_event: Callable[[FetchEvent], None] | None = None
         self.fetch, self.read = fetcher.fetch, fetcher.read
 
     @property
@@ -50,8 +51,15 @@ async def opened(folder: Path, remote: Remote | str, **settings: Any) -> AsyncIt
     events: list[FetchEvent] = []
     remote = Remote(remote) if isinstance(remote, str) else remote
     async with AsyncExitStack() as stack:
-        fetcher = await stack.enter_async_context(Fetcher(made, remote, on_event=events.append))
-        yield Opened(fetcher, made.temp_dir, events)
+
+        def tell(event: FetchEvent) -> None:
+            events.append(event)
+            if it.on_event is not None:
+                it.on_event(event)
+
+        fetcher = await stack.enter_async_context(Fetcher(made, remote, on_event=tell))
+        it = Opened(fetcher, made.temp_dir, events)
+        yield it
 
 
 async def together(*jobs: Callable[[], Awaitable[Any]]) -> list[Any]:

@@ -229,7 +229,7 @@ async def test_416_to_a_file_that_shrank_starts_again(upstream: Upstream, tmp_pa
 async def test_a_content_length_that_is_not_the_promised_size_ends_it_early(
     upstream: Upstream, tmp_path: Path, length: int
 ) -> None:
-    url = upstream.serve("a", SMALL)
+    url = upstream.serve("a", SMALL[:length])
     upstream.lie_length("a", length)
 
     async with opened(tmp_path, upstream.url, retries=1) as it:
