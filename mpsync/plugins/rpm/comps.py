@@ -44,7 +44,8 @@ def parse_comps(chunks: Iterable[bytes], where: str) -> tuple[list[CompsUnit], I
         node = record.node
         kind = _KINDS.get(node.name)
         if kind is None or node.space:
-            tally.add(issues.STRAY_ELEMENT, f"{where}: <{node.name}>")
+            is_known = node.name in COMPS.records and not node.space
+            tally.add(issues.ELEMENT_DROPPED if is_known else issues.STRAY_ELEMENT, f"{where}: <{node.name}>")
             continue
         ident = "langpacks" if kind == kinds.LANGPACKS else node.value("id")
         if not ident:

@@ -18,6 +18,7 @@ XML_BASE = "xml-base"  # the package lies below another URL: mirror-complete ref
 TIME_ODD = "time-not-a-number"  # read as 0
 RELATIVE_DOT = "location-with-dot"  # a leading ./ was removed
 UNKNOWN_ELEMENT = "unknown-element"  # kept inside its record
+ELEMENT_DROPPED = "element-dropped"  # yum's blacklist and whiteout in comps.xml: nothing reads them any more
 REWRITTEN = "namespaces-rewritten"  # the record was written anew with the usual prefixes
 TRANSCODED = "transcoded"  # the file was not UTF-8 and is kept in UTF-8
 DATE_ODD = "date-not-a-date"  # kept as written, ordered as the oldest

@@ -24,6 +24,8 @@ MAX_ALIASES = 64
 
 _DOCUMENT = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _END = re.compile(rb"^\.\.\.[ \t]*\r?$", re.MULTILINE)
+_DIRECTIVES = re.compile(rb"^[%#].*$", re.MULTILINE)
+"""``%YAML 1.2`` and comments between documents; a document that needs a ``%TAG`` is refused for its tags."""
 _INTEGER = re.compile(r"[0-9]{1,20}")
 
 Tree: TypeAlias = "str | list[Tree] | dict[str, Tree]"
@@ -89,13 +91,12 @@ def split_documents(text: bytes) -> list[bytes]:
     c-forbidden."""
     text = text.removeprefix(b"\xef\xbb\xbf")
     points = [found.start() for found in _DOCUMENT.finditer(text)]
-    if not points or text[: points[0]].strip():
-        points.insert(0, 0)
-    found = []
-    for start, end in zip(points, [*points[1:], len(text)], strict=True):
-        document = _END.split(text[start:end], maxsplit=1)[0].rstrip()
-        if document.removeprefix(b"---").strip():
-            found.append(document + b"\n")
+    found: list[bytes] = []
+    for start, end in zip([0, *points], [*points, len(text)], strict=True):
+        for part in _END.split(text[start:end]):
+            document = part.rstrip() if part.startswith(b"---") else _DIRECTIVES.sub(b"", part).strip()
+            if document.removeprefix(b"---").strip():
+                found.append(document + b"\n")
     return found
 
 
@@ -139,8 +140,6 @@ class _Builder:
                 stack.pop()
                 keys.pop()
                 continue
-            elif name == "DocumentStartEvent" and event.tags:
-                raise YamlRefused(self._where, "a %TAG directive", "no tags")
             else:
                 continue
             if name != "AliasEvent":

@@ -33,6 +33,10 @@ READ_BYTES = 1 << 19
 Block = TypeVar("Block", Primary, FileRecords)
 
 
+class BadCut(MetadataError):
+    """A range of a file is not made of whole packages: the file must be read whole, and may then turn out broken."""
+
+
 class PackageFile(Generic[Block]):
     """One file of packages being read: iterate for its blocks.
 
@@ -69,15 +73,18 @@ class PackageFile(Generic[Block]):
         return self._transcoded(chain((head,), rest), head)
 
     def read_range(self, path: Path, start: int, end: int) -> Iterator[Block]:
-        """Blocks of the bytes from ``start`` to ``end`` of an uncompressed file, as ``cut.cut_points`` cut it."""
+        """Blocks of the bytes from ``start`` to ``end`` of an uncompressed file, as ``cut.cut_points`` cut it.
+
+        raises  BadCut, from any range but the last: drop what all ranges gave, and ``read`` the file; MetadataError
+        """
         size = path.stat().st_size
         if (start, end) == (0, size):
-            yield from self.read(_chunks(path, 0, size))
+            yield from self.read(file_chunks(path))
             return
         with path.open("rb") as source:
             found = cut.outline(source.read(cut.HEAD_BYTES), self._document, self._where)
         self.expected = found.packages
-        yield from self._runs(_chunks(path, max(start, found.first), end), has_tail=end == size)
+        yield from self._runs(file_chunks(path, max(start, found.first), end), has_tail=end == size)
 
     def count_issue(self, packages: int | None = None) -> str | None:
         """Text of the issue ``package-count-wrong``, if there is one; ``packages`` of all ranges together."""
@@ -94,14 +101,14 @@ class PackageFile(Generic[Block]):
             if is_tail:
                 if not has_tail:
                     if piece.strip():
-                        raise MetadataError(self._where, "range does not end with a package")
+                        raise BadCut(self._where, "range does not end with a package")
                 elif piece.strip() != self._document.close_tag:
                     yield from self._sequence((self._document.open_tag, piece))
                 return
             block = self._run(piece)
             if block is None:
                 if not has_tail:
-                    raise MetadataError(self._where, "not well-formed XML", "whole packages in each range")
+                    raise BadCut(self._where, "not well-formed XML", "whole packages in each range")
                 rest = (text for text, _ in pieces)
                 yield from self._sequence(chain((self._document.open_tag, piece), rest))
                 return
@@ -180,7 +187,10 @@ def other(where: str, accepted: frozenset[str] = ACCEPTED) -> PackageFile[FileRe
     return PackageFile(OTHER, parse_files.regular, parse_files.from_records, where, accepted)
 
 
-def _chunks(path: Path, start: int, end: int) -> Iterator[bytes]:
+def file_chunks(path: Path, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """Chunks of an uncompressed file, or of a range of it."""
+    if end is None:
+        end = path.stat().st_size
     with path.open("rb") as source:
         source.seek(start)
         left = end - start

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from mpsync.model.digests import ACCEPTED
 from mpsync.plugins.rpm import columns, issues
 from mpsync.plugins.rpm.columns import Problems
-from mpsync.plugins.rpm.cut import CLOSE
 from mpsync.plugins.rpm.issues import Issues
 from mpsync.plugins.rpm.xmlsafe import Node, Record
 
@@ -23,6 +22,9 @@ _PACKAGE = re.compile(
     rb'\s*(<)package pkgid="([^"<&\s]+)" name="([^"<&\s]+)" arch="([^"<&\s]+)">\s*'
     rb'<version epoch="([0-9]{1,9})" ver="([^"<&\s]+)" rel="([^"<&\s]+)"/>'
 )
+_END, _GREATER = b"</package", ord(">")
+"""Whatever starts like an end tag of package must be one, without white space: ``</package >`` is an end tag too."""
+
 _ALGORITHM = {64: b"sha256", 128: b"sha512", 96: b"sha384", 56: b"sha224", 40: b"sha1", 32: b"md5"}
 """filelists and other don't say the checksum's type: its length does."""
 
@@ -63,15 +65,15 @@ def regular(block: bytes, where: str, accepted: frozenset[str] = ACCEPTED) -> Fi
     fields: list[tuple[bytes, ...]] = []
     starts: list[int] = []
     lengths: list[int] = []
-    at, end, size = 0, len(block), len(CLOSE)
+    at, end, size = 0, len(block), len(_END) + 1
     while at < end:
         found = _PACKAGE.match(block, at)
         if found is None:
             return None
-        close = block.find(CLOSE, found.end())
-        if close < 0:
-            return None
+        close = block.find(_END, found.end())
         at = close + size
+        if close < 0 or block[at - 1] != _GREATER:
+            return None
         start = found.start(1)
         starts.append(start)
         lengths.append(at - start)

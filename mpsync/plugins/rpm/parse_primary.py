@@ -69,7 +69,8 @@ _PACKAGE = re.compile(
     + rb'?(?:<rpm:header-range start="([0-9]+)" end="([0-9]+)"/>)'
 )
 _END_OF_PACKAGE = re.compile(rb"\s*</package>")
-_FORMAT_CLOSE = b"</format>"
+_FORMAT_END, _GREATER = b"</format", b">"
+"""Whatever starts like an end tag of format must be one, without white space: ``</format >`` is an end tag too."""
 
 
 @dataclass(slots=True)
@@ -124,10 +125,10 @@ def regular(block: bytes, where: str, accepted: frozenset[str] = ACCEPTED) -> Pr
         found = _PACKAGE.match(block, at)
         if found is None:
             return None
-        close = block.find(_FORMAT_CLOSE, found.end())
-        if close < 0:
+        close = block.find(_FORMAT_END, found.end())
+        if close < 0 or not block.startswith(_GREATER, close + len(_FORMAT_END)):
             return None
-        close += len(_FORMAT_CLOSE)
+        close += len(_FORMAT_END) + 1
         if block.startswith(b"\n" + CLOSE, close):
             at = close + 1 + len(CLOSE)
         else:

@@ -42,7 +42,7 @@ class Node:
     space       namespace, "" = none
     attributes  {local name: value}; of another namespace as "prefix:name", so ``xml:base``
     text        its own character data, joined
-    offset      bytes from the start of the document; close: of its end tag, or of the empty tag itself
+    offset      bytes from the start of the document; close: of its end tag, or behind an empty tag
     """
 
     name: str
@@ -198,10 +198,8 @@ class Records:
         node.close = self._parser.CurrentByteIndex
         if depth == 1 and self._begin is not None:
             begin, self._begin = self._begin, None
-            # For <a/> both events stand at the same byte, for <a></a> the end event at the end tag.
-            tag = _TAG.match(self._buffer, node.close - self._base)
-            assert tag is not None
-            raw, rewritten = bytes(self._buffer[begin - self._base : tag.end()]), False
+            end = _end_of(self._buffer, begin - self._base, node.close - self._base)
+            raw, rewritten = bytes(self._buffer[begin - self._base : end]), False
             if self._rewriter is not None:
                 new = self._rewriter.finish()
                 raw, rewritten = (raw, False) if new is None else (new, True)
@@ -271,9 +269,22 @@ class Records:
 def raw_of(record: Record, node: Node) -> bytes:
     """The bytes of an element inside a record that was not rewritten."""
     start = record.node.offset
-    tag = _TAG.match(record.raw, node.close - start)
+    begin = node.offset - start
+    return record.raw[begin : _end_of(record.raw, begin, node.close - start)]
+
+
+def _end_of(text: bytes | bytearray, begin: int, close: int) -> int:
+    """Offset behind an element that begins at ``begin``.
+
+    close  where expat saw it end: at its end tag, but behind the tag of ``<a/>``, where another end tag may stand
+    """
+    if text[close - 2 : close] == b"/>":
+        tag = _TAG.match(text, begin)
+        if tag is not None and tag.end() == close:
+            return close
+    tag = _TAG.match(text, close)
     assert tag is not None
-    return record.raw[node.offset - start : tag.end()]
+    return tag.end()
 
 
 def read_records(chunks: Iterable[bytes], document: Document, where: str) -> Iterator[Record]:
