@@ -37,7 +37,7 @@ Policy = Literal["on_demand", "immediate", "streamed"]
 class Request:
     """What to sync.
 
-    options   the plugin's plain JSON options; remembered with the repository
+    options   the plugin's plain JSON options; arguments: the command line they were made of. Both are remembered
     policy    when packages are downloaded: immediate now, the others when a client asks
     is_forced parse everything again, whatever is held
     waits     wait for another sync of the same repository; else fail at once
@@ -47,6 +47,7 @@ class Request:
     plugin: Plugin
     remote: Remote
     options: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
     policy: Policy = "on_demand"
     mirror: bool = True
     on_failure: Literal["strict", "skip"] = "strict"
@@ -102,7 +103,8 @@ async def sync(request: Request, storage: Storage, progress: Progress, summary: 
         await stack.enter_async_context(_heartbeat(summary))
         async with storage.database.connection() as conn:
             options = {
-                **request.options,
+                "plugin": request.options,
+                "arguments": request.arguments,
                 "policy": request.policy,
                 "mirror": request.mirror,
                 "on_failure": request.on_failure,

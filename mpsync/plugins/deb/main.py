@@ -79,7 +79,7 @@ class DebPlugin(Plugin):
             "sources": arguments.source,
             "udebs": arguments.udeb,
             "installer": arguments.installer,
-            "keyrings": [str(Path(file).absolute()) for file in arguments.keyring or ()],
+            "keyrings": list(arguments.keyring or ()),
             "verify": not arguments.no_verify,
             "check_valid_until": not arguments.no_check_valid_until,
             "allow_weak": arguments.allow_weak_digests,
@@ -112,6 +112,10 @@ class DebPlugin(Plugin):
             },
         }
         return Probed(unchanged, first_stage)
+
+
+def _absolute(file: str) -> str:
+    return str(Path(file).absolute())
 
 
 def _split(values: list[str] | None) -> list[str]:
