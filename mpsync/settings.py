@@ -24,7 +24,7 @@ class Settings:
     workers: int = 1  # child processes; 0 = everything in-process
 
     # pipeline
-    queue_rows: int = 8000  # rows a queue between two stages holds before its producer waits
+    queue_rows: int = 2000  # rows a queue between two stages holds before its producer waits
     batch_rows: int = 2000  # rows a frame, and a saved batch, aim for
 
     # bridge

@@ -77,7 +77,7 @@ class Endpoint:
     async def flush(self) -> None:
         """Wait until every frame was handed to the pipe."""
         while self._backlog:
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(_RETRY_S)  # noqa: ASYNC110  # the queue has no event for room; this is the last second
         self._outbound.close()
         await asyncio.to_thread(self._outbound.join_thread)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-
 from weakref import WeakValueDictionary, ref
 
 from mpsync.bridge.channel import Endpoint

@@ -101,7 +101,7 @@ def _request(
     from mpsync.sync import Request
 
     mirror = arguments.mirror if arguments.mirror is not None else remembered.get("mirror", True)
-    skip_failed = "skip" if arguments.skip_failed else remembered.get("on_failure", "strict")
+    skips = arguments.skip_failed or remembered.get("on_failure") == "skip"
     return Request(
         name=name or plugin.default_name(remote.url, options),
         plugin=plugin,
@@ -110,7 +110,7 @@ def _request(
         arguments=plugin_arguments,
         policy=arguments.policy or remembered.get("policy", "on_demand"),
         mirror=mirror,
-        on_failure=skip_failed,
+        on_failure="skip" if skips else "strict",
         is_forced=arguments.force,
         waits=arguments.wait,
     )

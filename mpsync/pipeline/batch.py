@@ -1,8 +1,8 @@
 """A columnar batch: what passes between stages.
 
 A batch holds rows as parallel lists and the raw records as one run of bytes, so that a stage that works on columns never
-touches a row. ``items()`` and ``batches()`` make views (DeclarativeContent.view) of the rows; ``Batch.pack`` turns items back into
-a batch: rows nobody touched go back as they came, touched ones are read from their objects. There is no other way
+touches a row. ``items()`` and ``batches()`` make views (DeclarativeContent.view) of the rows; ``Batch.pack`` turns items
+back into a batch: rows nobody touched go back as they came, touched ones are read from their objects. There is no other way
 through the pipeline.
 """
 

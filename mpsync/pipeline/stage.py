@@ -7,7 +7,8 @@ Queues between stages carry columnar batches or single items. A stage reads them
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import sys
+from collections.abc import AsyncGenerator
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +18,10 @@ from mpsync.pipeline.meter import StageMeter
 
 Element = Any
 """What a queue carries: a Batch, an item, or None at the end. Any object with ``does_batch`` counts as an item."""
+
+
+COLUMN_ROWS = 1000
+"""From this many rows on, columns() takes no more: bench/README.md, stages."""
 
 
 class Channel(asyncio.Queue[Element]):
@@ -70,12 +75,11 @@ class Stage:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the stage has nothing in hand: it waits for input, or has ended. Quiescence is all stages idle."""
-        return self.meter.is_waiting_in or self.meter.has_ended
+        """Whether the stage has nothing in hand: it waits for input, or has ended. Quiescence is all stages idle.
 
-    def held_items(self) -> Sequence[DeclarativeContent]:
-        """Items that the stage keeps beyond its iteration, for naming one that nothing will resolve."""
-        return ()
+        A stage that keeps items while it waits for more must say so here, if somebody may await one of them meanwhile.
+        """
+        return self.meter.is_waiting_in or self.meter.has_ended
 
     async def put(self, item: DeclarativeContent | Batch) -> None:
         """Hand an item, or a batch, to the next stage; waits while the queue is full.
@@ -121,8 +125,10 @@ class Stage:
     async def columns(
         self, minsize: int = 500, flush_event: asyncio.Event | None = None
     ) -> AsyncGenerator[Batch, None]:
-        """The same rule as ``batches()``, as one columnar Batch each time."""
-        async for elements in self._gather(minsize, flush_event):
+        """The same rule as ``batches()``, as one columnar Batch each time, but less greedy: a batch that is large enough
+        is not made larger, since a stage works on one without letting the loop turn.
+        """
+        async for elements in self._gather(minsize, flush_event, enough=COLUMN_ROWS):
             yield _as_batch(elements)
 
     async def _next(self) -> Element:
@@ -135,8 +141,10 @@ class Stage:
         self.meter.count(weight(element))
         return element
 
-    async def _gather(self, minsize: int, flush_event: asyncio.Event | None) -> AsyncGenerator[list[Element], None]:
-        """The batching rule, over elements of any weight."""
+    async def _gather(
+        self, minsize: int, flush_event: asyncio.Event | None, enough: int = sys.maxsize
+    ) -> AsyncGenerator[list[Element], None]:
+        """The batching rule, over elements of any weight; ``enough`` rows end the greed."""
         assert self._in_q is not None, f"{self} is not connected"
         thaw = asyncio.Event()
         while True:
@@ -151,7 +159,7 @@ class Stage:
                     rows += weight(element)
                     must_yield |= not element.does_batch
                     _set_thaw(element, thaw)
-                    if self._in_q.empty():
+                    if self._in_q.empty() or rows >= enough:
                         break
                     element = await self._next()
                 else:

@@ -72,6 +72,7 @@ class Generation:
             "key_expires": _text(verified.key_expires_at) if verified else None,
             "is_signed": verified is not None,
             "signed_by": verified.fingerprint if verified else None,
+            "by_hash": self.has_by_hash,
         }
 
 
@@ -94,7 +95,7 @@ class GenerationReader:
             allow_weak=options["allow_weak"],
         )
         self._fetched: dict[str, Path] = {}  # sha256 or other strongest digest -> verified file
-        self._has_by_hash: bool | None = None
+        self._has_by_hash: bool | None = None  # unknown until the first index was asked for by its hash
 
     async def read(self) -> Generation:
         """The first generation whose indices all are what its Release says.
@@ -167,7 +168,12 @@ class GenerationReader:
         return tuple(found for task in tasks if (found := task.result()) is not None)
 
     async def _answers_by_hash(self, layout: Layout) -> bool:
-        """Ask for the smallest index by its hash alone: a mirror that doesn't have it is asked by name from then on."""
+        """Ask for the smallest index by its hash alone: a mirror that doesn't have it is asked by name from then on.
+
+        An index that is stored already is not asked for: then what was found last time holds.
+        """
+        if "by_hash" in self._held:
+            return bool(self._held["by_hash"])
         variants = [index.variants[0] for index in layout.indices]
         if not variants:
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import mmap
 from collections.abc import AsyncGenerator, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -58,7 +59,7 @@ class DebIndex(ParseStage):
             return []
         with text.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
             points = cut_points(view, parts)
-        return list(zip(points, points[1:], strict=False))
+        return list(pairwise(points))
 
 
 def _checked_text(task: ParseTask) -> Iterator[bytes]:
