@@ -7,11 +7,11 @@ problem code and text}). A column that fails the fast test is walked row by row;
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 
-from mpsync.errors import UnsafePath
-from mpsync.model.paths import MAX_PATH_BYTES, safe_relative_path
+from mpsync.plugin.declare import MAX_PATH_BYTES, UnsafePath, safe_relative_path
 from mpsync.plugins.rpm import issues
 
 Problems = dict[int, tuple[str, str]]
@@ -19,6 +19,7 @@ Problems = dict[int, tuple[str, str]]
 _ALNUM = string.ascii_letters + string.digits
 _PLAIN_WORD = (_ALNUM + "+-._~^:").encode()
 _PLAIN_PATH = (_ALNUM + "+-._~^/=,@").encode()
+_HTTP = re.compile(r"https?://[^/\s\\@]+(?:/|\Z)", re.IGNORECASE)
 MAX_WORD_CHARACTERS = 1024
 MAX_SIZE_DIGITS = 18
 
@@ -31,7 +32,10 @@ def words(values: Sequence[bytes], what: str) -> tuple[list[str], Problems]:
     """Names, versions, releases, architectures: not empty, no space, no slash, no control character."""
     joined = b"\n".join(values)
     found = joined.decode("utf-8").split("\n")
-    if not joined.translate(None, _PLAIN_WORD + b"\n") and all(values) and max(map(len, values), default=0) < 256:
+    is_plain = (
+        not joined.translate(None, _PLAIN_WORD + b"\n") and all(values) and max(map(len, values), default=0) < 256
+    )
+    if is_plain and len(found) == len(values):
         return found, {}
     found = [value.decode("utf-8") for value in values]
     problems: Problems = {}
@@ -111,7 +115,7 @@ def hex_digest(value: bytes, algorithm: str) -> bytes | None:
         return None
 
 
-def paths(values: Sequence[bytes]) -> tuple[list[str], Problems]:
+def locations(values: Sequence[bytes]) -> tuple[list[str], Problems]:
     """Locations below the repository's root."""
     joined = b"\n".join((b"", *values, b""))
     if (
@@ -120,7 +124,9 @@ def paths(values: Sequence[bytes]) -> tuple[list[str], Problems]:
         and not any(odd in joined for odd in (b"/.", b"//", b"\n/", b"\n.", b"/\n", b"\n\n"))
         and max(map(len, values), default=0) <= MAX_PATH_BYTES
     ):
-        return joined[1:-1].decode("ascii").split("\n"), {}
+        plain = joined[1:-1].decode("ascii").split("\n")
+        if len(plain) == len(values):  # none of them holds a line end
+            return plain, {}
     found: list[str] = []
     problems: Problems = {}
     for row, value in enumerate(values):
@@ -131,6 +137,11 @@ def paths(values: Sequence[bytes]) -> tuple[list[str], Problems]:
             code = issues.LOCATION_UNSAFE if value.strip() else issues.INCOMPLETE
             problems[row] = (code, f"location {value[:200]!r}")
     return found, problems
+
+
+def is_http(url: str) -> bool:
+    """Whether an ``xml:base`` is something that we would fetch from at all; which hosts is the policy's matter."""
+    return _HTTP.match(url) is not None
 
 
 def location(href: str) -> str:

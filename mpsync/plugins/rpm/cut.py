@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from xml.parsers import expat
 
-from mpsync.errors import MetadataError
+from mpsync.plugin.declare import MetadataError
 from mpsync.plugins.rpm.document import Document
 from mpsync.plugins.rpm.xmlsafe import MAX_RECORD_BYTES, Records
 from mpsync.plugins.rpm.xmltext import encoding_of

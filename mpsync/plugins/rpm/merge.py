@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.sax.saxutils import escape
 
-from mpsync.errors import MetadataError
+from mpsync.plugin.declare import MetadataError
 from mpsync.plugins.rpm.document import UPDATEINFO
 from mpsync.plugins.rpm.evr import version_key
 from mpsync.plugins.rpm.updateinfo import Advisory, advisory_of

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mpsync.errors import MetadataError
-from mpsync.model.digests import ACCEPTED, Expected
+from mpsync.plugin.declare import ACCEPTED, Expected, MetadataError
 from mpsync.plugins.rpm import columns, issues
 from mpsync.plugins.rpm.document import METALINK
 from mpsync.plugins.rpm.issues import Issues

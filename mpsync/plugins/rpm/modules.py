@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from mpsync.errors import MetadataError
+from mpsync.plugin.declare import MetadataError
 from mpsync.plugins.rpm import issues, kinds
 from mpsync.plugins.rpm.issues import Issues
 

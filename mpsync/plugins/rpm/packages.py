@@ -15,8 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from mpsync.errors import MetadataError
-from mpsync.model.digests import ACCEPTED
+from mpsync.plugin.declare import ACCEPTED, MetadataError
 from mpsync.plugins.rpm import cut, issues, parse_files, parse_primary
 from mpsync.plugins.rpm.document import FILELISTS, OTHER, PRIMARY, Document
 from mpsync.plugins.rpm.parse_files import FileRecords
@@ -96,7 +95,7 @@ class PackageFile(Generic[Block]):
     # --- cut runs ------------------------------------------------------------------------------------------------
 
     def _runs(self, chunks: Iterable[bytes], *, has_tail: bool) -> Iterator[Block]:
-        pieces = cut.blocks(chunks, self._where)
+        pieces = cut.blocks(_sliced(chunks), self._where)
         for piece, is_tail in pieces:
             if is_tail:
                 if not has_tail:
@@ -185,6 +184,16 @@ def filelists(where: str, accepted: frozenset[str] = ACCEPTED) -> PackageFile[Fi
 def other(where: str, accepted: frozenset[str] = ACCEPTED) -> PackageFile[FileRecords]:
     """A reader of other.xml."""
     return PackageFile(OTHER, parse_files.regular, parse_files.from_records, where, accepted)
+
+
+def _sliced(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same text in chunks of at most READ_BYTES: a run larger than FAST_BLOCK_BYTES is read the careful way."""
+    for chunk in chunks:
+        if len(chunk) <= 2 * READ_BYTES:
+            yield chunk
+        else:
+            for at in range(0, len(chunk), READ_BYTES):
+                yield chunk[at : at + READ_BYTES]
 
 
 def file_chunks(path: Path, start: int = 0, end: int | None = None) -> Iterator[bytes]:

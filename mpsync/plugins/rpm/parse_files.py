@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mpsync.model.digests import ACCEPTED
+from mpsync.plugin.declare import ACCEPTED
 from mpsync.plugins.rpm import columns, issues
 from mpsync.plugins.rpm.columns import Problems
 from mpsync.plugins.rpm.issues import Issues

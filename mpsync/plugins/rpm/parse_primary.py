@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mpsync.model.digests import ACCEPTED
+from mpsync.plugin.declare import ACCEPTED
 from mpsync.plugins.rpm import columns, issues
 from mpsync.plugins.rpm.columns import Problems
 from mpsync.plugins.rpm.cut import CLOSE
@@ -249,8 +249,8 @@ def _checked(
     made.archs = take(columns.words(archs, "arch"))
     made.versions = take(columns.words(versions, "version"))
     made.releases = take(columns.words(releases, "release"))
-    made.epochs = b"\n".join(epochs).decode("utf-8").split("\n")
-    made.paths = take(columns.paths(hrefs))
+    made.epochs = take(columns.words(epochs, "epoch"))
+    made.paths = take(columns.locations(hrefs))
     made.pkgids, made.checksum_types, odd = columns.checksums(digests, types, accepted)
     found.append(odd)
     made.sizes, odd = columns.numbers(sizes, "package size")
@@ -263,7 +263,10 @@ def _checked(
     if any(bases):
         made.bases = {row: base.decode("utf-8") for row, base in enumerate(bases) if base}
         for row, base in made.bases.items():
-            tally.add(issues.XML_BASE, f"{where}: {made.names[row]}: {base}")
+            if columns.is_http(base):
+                tally.add(issues.XML_BASE, f"{where}: {made.names[row]}: {base}")
+            else:
+                problems[row] = (issues.LOCATION_UNSAFE, f"xml:base {base[:200]!r}")
     if b'"./' in b'"'.join((b"", *hrefs)):
         for row, href in enumerate(hrefs):
             if href.startswith(b"./"):

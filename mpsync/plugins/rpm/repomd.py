@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from mpsync.errors import MetadataError, UnsafePath
-from mpsync.model.digests import ACCEPTED, Expected
+from mpsync.plugin.declare import ACCEPTED, Expected, MetadataError, UnsafePath
 from mpsync.plugins.rpm import columns, issues
 from mpsync.plugins.rpm.document import REPOMD
 from mpsync.plugins.rpm.issues import Issues
@@ -25,7 +24,6 @@ DELTAS = frozenset(("prestodelta", "deltainfo", "susedata_deltas"))
 """Records about delta RPMs, which we don't mirror: kept nowhere, refused by mirror-complete."""
 
 _GROUP_VARIANTS = ("group", "group_gz", "group_zst", "group_xz", "group_bz2")
-_SCHEME = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
 _TYPE = re.compile(r"[\x21-\x2e\x30-\x7e]{1,128}")
 _UNPROMISED_RATIO, _UNPROMISED_LEAST, _UNPROMISED_MOST = 200, 64 << 20, 4 << 30
 
@@ -142,7 +140,7 @@ def _record(node: Node, raw: bytes, where: str) -> RepomdRecord:
     if place is None:
         raise MetadataError(here, "no location", "<location href>")
     base = (place.get("xml:base") or node.get("xml:base")).strip()
-    if base and not _SCHEME.match(base):
+    if base and not columns.is_http(base):
         raise UnsafePath(here, "xml:base is not an http(s) URL", "http:// or https://", repr(base[:200]))
     try:
         location = columns.location(place.get("href"))

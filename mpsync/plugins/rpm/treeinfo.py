@@ -9,9 +9,7 @@ from __future__ import annotations
 import configparser
 from dataclasses import dataclass, field
 
-from mpsync.errors import MetadataError, UnsafePath
-from mpsync.model.digests import ACCEPTED
-from mpsync.model.paths import safe_relative_path
+from mpsync.plugin.declare import ACCEPTED, MetadataError, UnsafePath, safe_relative_path
 from mpsync.plugins.rpm import columns, issues
 from mpsync.plugins.rpm.issues import Issues
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
-from mpsync.errors import MetadataError
+from mpsync.plugin.declare import MetadataError
 from mpsync.plugins.rpm.document import RPM, XML, Document
 from mpsync.plugins.rpm.xmlrewrite import Rewriter
 

@@ -10,7 +10,7 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator
 
-from mpsync.errors import MetadataError
+from mpsync.plugin.declare import MetadataError
 
 _DECLARED = re.compile(rb"""\A\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _BOMS = (

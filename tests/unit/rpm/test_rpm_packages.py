@@ -296,6 +296,14 @@ def test_chunks_of_any_size_give_the_same_rows(size: int) -> None:
     assert read("filelists", pieces(data, size))[0] == read("filelists", [data])[0]
 
 
+@pytest.mark.usefixtures("no_careful")
+def test_a_file_given_in_one_large_chunk_is_read_the_fast_way() -> None:
+    record = samples.dump("filelists", samples.package(1))
+    data = samples.document("filelists", [record] * (2 * packages.FAST_BLOCK_BYTES // len(record)))
+
+    assert len(read("filelists", [data])[0]) == data.count(record)
+
+
 def test_is_plain_finds_markup_among_many_marks() -> None:
     assert cut.is_plain(b"<a>! ? !!</a>" * 1000)
     assert not cut.is_plain(b"<a>! ? !!</a>" * 1000 + b"<!-- -->")
@@ -335,6 +343,12 @@ def href(new: str) -> Callable[[], bytes]:
         (href("http://other.example/"), issues.LOCATION_UNSAFE, 4),
         (href("a/%2e%2e/b/"), issues.LOCATION_UNSAFE, 4),
         (href("a\\b"), issues.LOCATION_UNSAFE, 4),
+        (href("a&#10;b/"), issues.LOCATION_UNSAFE, 4),
+        (href("a//b/"), issues.LOCATION_UNSAFE, 4),
+        (lambda: edited(b"<location ", b'<location xml:base="file:///etc/" '), issues.LOCATION_UNSAFE, 4),
+        (lambda: edited(b"<location ", b'<location xml:base="http://u:p@other.example/" '), issues.LOCATION_UNSAFE, 4),
+        (lambda: edited(b' ver="', b' ver="a&#10;b'), issues.WORD_ODD, 4),
+        (lambda: edited(b"<arch>", b"<arch>a\nb"), issues.WORD_ODD, 4),
         (lambda: edited(b'type="sha256"', b'type="md5"'), issues.CHECKSUM_ODD, 4),
         (lambda: edited(b'type="sha256"', b'type="crc"'), issues.CHECKSUM_ODD, 4),
         (lambda: edited(b' package="', b' package="-'), issues.SIZE_ODD, 4),
