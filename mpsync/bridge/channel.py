@@ -76,8 +76,8 @@ class Endpoint:
 
     async def flush(self) -> None:
         """Wait until every frame was handed to the pipe."""
-        while self._backlog:
-            await asyncio.sleep(_RETRY_S)  # noqa: ASYNC110  # the queue has no event for room; this is the last second
+        while self._backlog:  # noqa: ASYNC110  # a queue has no event for room; this is the last second
+            await asyncio.sleep(_RETRY_S)
         self._outbound.close()
         await asyncio.to_thread(self._outbound.join_thread)
 

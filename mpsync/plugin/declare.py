@@ -5,10 +5,10 @@ Loads neither a database driver nor an HTTP library; a child process imports thi
 
 from __future__ import annotations
 
-from mpsync.errors import MetadataError, MpsyncError, PluginError, TrustError, UnsafePath, UpstreamError
+from mpsync.errors import ConfigError, MetadataError, MpsyncError, PluginError, TrustError, UnsafePath, UpstreamError
 from mpsync.model.content import Artifact, Content, content_key
-from mpsync.model.digests import ACCEPTED, STRENGTH, Expected
-from mpsync.model.paths import safe_relative_path
+from mpsync.model.digests import ACCEPTED, STRENGTH, Expected, Fetched
+from mpsync.model.paths import MAX_PATH_BYTES, safe_relative_path
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
 from mpsync.pipeline.first_stage import FirstStage, Parsed, ParseStage, ParseTask
@@ -17,14 +17,17 @@ from mpsync.pipeline.stage import Stage
 
 __all__ = [
     "ACCEPTED",
+    "MAX_PATH_BYTES",
     "STRENGTH",
     "UPSTREAM",
     "Artifact",
     "Batch",
+    "ConfigError",
     "Content",
     "DeclarativeArtifact",
     "DeclarativeContent",
     "Expected",
+    "Fetched",
     "FirstStage",
     "MetadataError",
     "MpsyncError",

@@ -17,8 +17,7 @@ import string
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from mpsync.errors import UnsafePath
-from mpsync.model.paths import MAX_PATH_BYTES, safe_relative_path
+from mpsync.plugin.declare import MAX_PATH_BYTES, UnsafePath, safe_relative_path
 
 T = TypeVar("T")
 Problems = dict[int, str]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mpsync.errors import MetadataError
-from mpsync.model.paths import safe_relative_path
+from mpsync.plugin.declare import MetadataError, safe_relative_path
 
 _ALGORITHM = {"SHA512SUMS": "sha512", "SHA256SUMS": "sha256", "SHA1SUMS": "sha1", "MD5SUMS": "md5"}
 _HEX_LENGTH = {"sha512": 128, "sha256": 64, "sha1": 40, "md5": 32}

@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mpsync.errors import ConfigError
-from mpsync.model.paths import safe_relative_path
+from mpsync.plugin.declare import ConfigError, safe_relative_path
 from mpsync.plugin.decompress import PLAIN, SUFFIXES, compression_of
 from mpsync.plugins.deb import kinds
 from mpsync.plugins.deb.release import IndexFile, Release

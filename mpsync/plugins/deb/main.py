@@ -9,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mpsync.errors import ConfigError
-from mpsync.model.digests import Fetched
+from mpsync.plugin.declare import ConfigError, Fetched
 from mpsync.plugin.openpgp import Keyring, default_keyrings
 from mpsync.plugin.repository import Held, Plugin, Probed, Upstream
 from mpsync.plugins.deb import kinds

@@ -20,7 +20,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 
-from mpsync.errors import MetadataError, UnsafePath
+from mpsync.plugin.declare import MetadataError, UnsafePath
 from mpsync.plugins.deb import columns, kinds
 from mpsync.plugins.deb.stanza import split_stanzas
 

@@ -10,9 +10,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 
-from mpsync.errors import MetadataError, TrustError
-from mpsync.model.digests import ACCEPTED, STRENGTH, Expected
-from mpsync.model.paths import safe_relative_path
+from mpsync.plugin.declare import ACCEPTED, STRENGTH, Expected, MetadataError, TrustError, safe_relative_path
 from mpsync.plugins.deb.stanza import fields
 
 MAX_CLOCK_SKEW = timedelta(days=1)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from mmap import mmap
 
-from mpsync.errors import MetadataError
+from mpsync.plugin.declare import MetadataError
 
 BLOCK_BYTES = 1 << 20
 MAX_STANZA_BYTES = 64 << 20

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from mpsync.errors import TrustError
+from mpsync.plugin.declare import TrustError
 from mpsync.plugin.openpgp import Keyring, Unsigned, Verified, verify_detached, verify_inline
 
 INRELEASE, RELEASE, RELEASE_GPG = "InRelease", "Release", "Release.gpg"
