@@ -22,6 +22,7 @@ from mpsync.model.digests import Fetched
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.declarative import DeclarativeContent
 from mpsync.pipeline.first_stage import CannotLoad, load
+from mpsync.pipeline.raw import RawRun, Segment
 from mpsync.pipeline.slots import Slots
 
 _LENGTH = struct.Struct("<I")
@@ -154,6 +155,8 @@ def encode_batch(batch: Batch, tickets: dict[int, int], released: list[int]) -> 
         }
         if any(slots.fetched)
         else {},
+        "segments": [[segment.size, len(segment.data), segment.is_packed] for segment in batch.raw.segments],
+        "starts": batch.starts,
         "items": {row: _item_extras(batch.items[row], ticket) for row, ticket in tickets.items()},
         "released": released,
     }
@@ -165,7 +168,7 @@ def encode_batch(batch: Batch, tickets: dict[int, int], released: list[int]) -> 
     sha256 = b"".join([value or bytes(_SHA256_BYTES) for value in slots.sha256])
     if len(keys) != _SHA256_BYTES * rows or len(sha256) != _SHA256_BYTES * len(slots):
         raise BadFrame("keys and sha256 digests are 32 bytes each")
-    return b"".join((_LENGTH.pack(len(head)), head, keys, sha256, _compact(batch)))
+    return b"".join((_LENGTH.pack(len(head)), head, keys, sha256, *(segment.data for segment in batch.raw.segments)))
 
 
 def decode_batch(body: bytes) -> tuple[Batch, dict[int, int], list[int]]:
@@ -177,19 +180,15 @@ def decode_batch(body: bytes) -> tuple[Batch, dict[int, int], list[int]]:
         rows, files = header["rows"], header["slots"]
         keys, at = _digests(body, at, rows)
         sha256, at = _digests(body, at, files)
-        lengths = header["lengths"]
-        if len(body) != at + sum(lengths) or len(lengths) != rows:
-            raise BadFrame(f"{len(body)} bytes are not {rows} rows of {sum(lengths)} bytes")
+        raw = _raw(body, at, header["segments"])
+        if len(header["lengths"]) != rows or len(header["starts"]) != rows:
+            raise BadFrame(f"{rows} rows, but {len(header['lengths'])} lengths and {len(header['starts'])} starts")
     except (struct.error, ValueError, KeyError, TypeError) as exc:
         raise BadFrame(f"a batch of {len(body)} bytes cannot be read: {exc}") from exc
-    batch = Batch(body)
+    batch = Batch(raw)
     batch.kinds, batch.listings = _spread(header["kinds"], rows), _spread(header["listings"], rows)
     batch.names, batch.versions, batch.archs = header["names"], header["versions"], _spread(header["archs"], rows)
-    batch.keys, batch.lengths, batch.ids = keys, lengths, [0] * rows
-    starts = batch.starts
-    for length in lengths:
-        starts.append(at)
-        at += length
+    batch.keys, batch.lengths, batch.starts, batch.ids = keys, header["lengths"], header["starts"], [0] * rows
     urls = header["urls"]
     unknown = set(header["unknown"])
     batch.slots = Slots(
@@ -232,11 +231,14 @@ def _digests(body: bytes, at: int, count: int) -> tuple[list[bytes], int]:
     return [body[start : start + _SHA256_BYTES] for start in range(at, end, _SHA256_BYTES)], end
 
 
-def _compact(batch: Batch) -> bytes:
-    """The raw records of the batch's rows, one behind the other."""
-    at = 0
-    for start, length in zip(batch.starts, batch.lengths, strict=True):
-        if start != at:
-            return b"".join(map(batch.raw_at, range(len(batch))))
-        at += length
-    return batch.raw if at == len(batch.raw) else batch.raw[:at]
+def _raw(body: bytes, at: int, segments: list[list[int]]) -> RawRun:
+    """The run at the end of a body; its bytes are copied out, so that the body can go."""
+    made: list[Segment] = []
+    start = 0
+    for size, held, is_packed in segments:
+        made.append(Segment(start, size, body[at : at + held], bool(is_packed)))
+        start += size
+        at += held
+    if at != len(body):
+        raise BadFrame(f"{len(body)} bytes, but the segments end at {at}")
+    return RawRun(made)

@@ -91,6 +91,7 @@ class Uplink:
         if loose:
             parts.append(Batch.pack(loose))
         batch = Batch.concat(parts)
+        batch.pack_raw()
         tickets = {row: item.ticket for row, item in batch.items.items() if item.ticket >= 0}
         body = encode_batch(batch, tickets, self._released())
         self._sent_tickets.extend(tickets.values())

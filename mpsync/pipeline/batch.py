@@ -15,6 +15,7 @@ from mpsync.errors import PluginError
 from mpsync.model.content import Artifact, Content
 from mpsync.model.digests import Fetched
 from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
+from mpsync.pipeline.raw import RawRun, Segment, pack_records
 from mpsync.pipeline.slots import Slots
 
 _LISTS = ("kinds", "keys", "names", "versions", "archs", "listings", "starts", "lengths", "ids")
@@ -25,7 +26,7 @@ class Batch:
 
     kinds, names, versions, archs, listings   text, one per row
     keys      32 bytes per row (model/content.py)
-    raw       the run of bytes that all raw records lie in; starts, lengths say where
+    raw       the run that all raw records lie in; starts, lengths say where
     ids       content id in the database; 0 = not known yet
     slots     the rows' artifacts
     items     {row: item} for rows that were declared as items or viewed as such; identity is kept, for waiters
@@ -45,10 +46,11 @@ class Batch:
     lengths: list[int]
     ids: list[int]
 
-    def __init__(self, raw: bytes = b"", slots: Slots | None = None, remote: Any = None) -> None:
+    def __init__(self, raw: bytes | RawRun = b"", slots: Slots | None = None, remote: Any = None) -> None:
         for column in _LISTS:
             setattr(self, column, [])
-        self.raw, self.remote = raw, remote
+        self.raw = raw if isinstance(raw, RawRun) else RawRun.plain(raw)
+        self.remote = remote
         self.slots = Slots() if slots is None else slots
         self.items: dict[int, DeclarativeContent] = {}
         self.saved_now: set[int] = set()
@@ -62,12 +64,23 @@ class Batch:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of raw records; what bounds of memory are counted in."""
+        """Bytes of raw records, uncompressed."""
         return sum(self.lengths)
 
     def raw_at(self, row: int) -> bytes:
-        start = self.starts[row]
-        return self.raw[start : start + self.lengths[row]]
+        return self.raw.read(self.starts[row], self.lengths[row])
+
+    def pack_raw(self) -> None:
+        """Compress the raw records, row by row, into frames; what isn't of any row is dropped."""
+        if all(segment.is_packed for segment in self.raw.segments):
+            return
+        frames, sizes, places = pack_records([self.raw_at(row) for row in range(len(self))])
+        segments, at = [], 0
+        for frame, size in zip(frames, sizes, strict=True):
+            segments.append(Segment(at, size, frame, True))
+            at += size
+        self.raw = RawRun(segments)
+        self.starts = [segments[frame].start + offset for frame, offset in places]
 
     def describe(self, row: int) -> str:
         parts = (self.kinds[row], self.names[row], self.versions[row], self.archs[row])
@@ -178,7 +191,7 @@ class Batch:
         if len(batches) == 1:
             return batches[0]
         whole = Batch(remote=next((batch.remote for batch in batches if batch.remote), None))
-        runs: list[bytes] = []
+        segments: list[Segment] = []
         at = 0
         for batch in batches:
             shift = len(whole)
@@ -189,17 +202,22 @@ class Batch:
                     getattr(whole, column).extend(getattr(batch, column))
             for row, item in batch.items.items():
                 whole._own(shift + row, item)
-            if sum(batch.lengths) * 2 < len(batch.raw):  # a few rows of a long run: don't carry the rest
-                for row in range(len(batch)):
-                    runs.append(batch.raw_at(row))
-                    whole.starts.append(at)
-                    at += batch.lengths[row]
-            else:
-                runs.append(batch.raw)
-                whole.starts.extend([at + start for start in batch.starts])
-                at += len(batch.raw)
-        whole.raw = b"".join(runs)
+            run, starts = batch.raw, batch.starts
+            if batch.size_bytes * 2 < run.size:  # a few rows of a long run: don't carry the rest
+                run, starts = batch._compacted()
+            segments.extend(run.shifted(at))
+            whole.starts.extend([at + start for start in starts])
+            at += run.size
+        whole.raw = RawRun(segments)
         return whole
+
+    def _compacted(self) -> tuple[RawRun, list[int]]:
+        """A plain run of the rows' records only, and where they start in it."""
+        starts, at = [], 0
+        for length in self.lengths:
+            starts.append(at)
+            at += length
+        return RawRun.plain(b"".join(map(self.raw_at, range(len(self))))), starts
 
     @classmethod
     def of(cls, items: Iterable[DeclarativeContent]) -> Batch:
@@ -227,7 +245,7 @@ class Batch:
                 if made.remote is None and d_artifact.remote is not UPSTREAM:
                     made.remote = d_artifact.remote
             made._own(row, item)
-        made.raw = b"".join(runs)
+        made.raw = RawRun.plain(b"".join(runs))
         return made
 
     @classmethod

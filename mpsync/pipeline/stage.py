@@ -24,26 +24,36 @@ COLUMN_ROWS = 1000
 """From this many rows on, columns() takes no more: bench/README.md, stages."""
 
 
+CHANNEL_BYTES = 8 << 20
+"""Raw records that a queue holds before its producer waits, as they are in memory: rows of RPM file lists are large."""
+
+
 class Channel(asyncio.Queue[Element]):
-    """The queue between two stages; its bound counts rows, whatever they are packed in. 0 = no bound."""
+    """The queue between two stages; its bound counts rows, whatever they are packed in, and their bytes. 0 = no bound."""
 
     def _init(self, maxsize: int) -> None:
         super()._init(maxsize)  # a documented hook of asyncio.Queue
-        self.rows = 0
-        self.rows_max = 0
+        self.rows = self.rows_max = self.held_bytes = 0
 
     def _put(self, item: Element) -> None:
         self.rows += weight(item)
         self.rows_max = max(self.rows_max, self.rows)
+        self.held_bytes += _held_bytes(item)
         super()._put(item)
 
     def _get(self) -> Element:
         item = super()._get()
         self.rows -= weight(item)
+        self.held_bytes -= _held_bytes(item)
         return item
 
     def full(self) -> bool:
-        return 0 < self.maxsize <= self.rows
+        has_bound = self.maxsize > 0
+        return has_bound and (self.rows >= self.maxsize or self.held_bytes >= CHANNEL_BYTES)
+
+
+def _held_bytes(element: Element) -> int:
+    return element.raw.held_bytes if isinstance(element, Batch) else 0
 
 
 def weight(element: Element) -> int:

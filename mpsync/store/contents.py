@@ -43,7 +43,7 @@ async def save(conn: Connection, batch: Batch, *, before: Hook, after: Hook) -> 
 
     for _ in range(CONFLICT_TRIES):
         new = _new_rows(batch)
-        packed = await asyncio.to_thread(records.pack, batch, new) if new else []
+        packed = await asyncio.to_thread(records.pack, batch, new)
         try:
             async with conn.transaction():
                 await before(conn, batch)
@@ -79,14 +79,14 @@ async def _look_up_again(conn: Connection, batch: Batch) -> None:
             batch.set_id(row, found[batch.keys[row]])
 
 
-async def _insert(conn: Connection, batch: Batch, new: list[int], packed: list[records.Block]) -> dict[int, int]:
+async def _insert(conn: Connection, batch: Batch, new: list[int], packed: records.Packed) -> dict[int, int]:
     """COPY new rows; returns {row: id}, for rows with a repeated key too."""
     ids = [number async for number in _numbers(conn, "content_ids", len(new), _IDS_PER_BLOCK)]
     places = await records.save(conn, packed)
     columns = (
         ids,
-        [place[0] for place in places],
-        [place[1] for place in places],
+        [places[row][0] for row in new],
+        [places[row][1] for row in new],
         [batch.lengths[row] for row in new],
         [batch.keys[row] for row in new],
         [batch.kinds[row] for row in new],

@@ -1,14 +1,14 @@
 -- name: ids_by_sha256
 -- Artifacts we hold among the digests asked for; order is not promised.
-SELECT id, sha256 FROM core.artifact WHERE sha256 = ANY(%(sha256)s);
+SELECT id, sha256 FROM core.artifact WHERE sha256 = ANY(%(sha256)b);
 
 -- name: insert
 -- New artifacts in the order of their digests, so that concurrent syncs take locks in one order.
 INSERT INTO core.artifact (sha256, size_bytes)
-SELECT sha256, size_bytes FROM unnest(%(sha256)s::bytea[], %(size_bytes)s::bigint[]) AS given (sha256, size_bytes)
+SELECT sha256, size_bytes FROM unnest(%(sha256)b::bytea[], %(size_bytes)b::bigint[]) AS given (sha256, size_bytes)
 ORDER BY sha256
 ON CONFLICT DO NOTHING;
 
 -- name: known_sha256
 -- Of the digests given, those that have a row.
-SELECT sha256 FROM core.artifact WHERE sha256 = ANY(%(sha256)s);
+SELECT sha256 FROM core.artifact WHERE sha256 = ANY(%(sha256)b);

@@ -1,6 +1,6 @@
 -- name: ids_by_key
 -- Units we have among the keys asked for; order is not promised.
-SELECT id, key FROM core.content WHERE key = ANY(%(keys)s);
+SELECT id, key FROM core.content WHERE key = ANY(%(keys)b);
 
 -- name: content_ids
 -- Starts of blocks of 4096 ids, enough for the number of rows asked for.
@@ -21,7 +21,8 @@ ON CONFLICT DO NOTHING;
 
 -- name: raw
 -- Where the raw records of units lie: block body, offset, length.
-SELECT content.id, content.block_offset, content.raw_bytes, record_block.body
+SELECT content.id, content.block_id, content.block_offset, content.raw_bytes, record_block.body
 FROM core.content
 JOIN core.record_block ON record_block.id = content.block_id
-WHERE content.id = ANY(%(ids)s);
+WHERE content.id = ANY(%(ids)b)
+ORDER BY content.block_id;

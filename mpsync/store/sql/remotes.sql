@@ -4,7 +4,7 @@ INSERT INTO core.remote (url) VALUES (%(url)s) ON CONFLICT (url) DO UPDATE SET u
 -- name: without_rows
 -- Of the units given, those whose files this remote has not named yet.
 SELECT given.id
-FROM unnest(%(ids)s::bigint[]) AS given (id)
+FROM unnest(%(ids)b::bigint[]) AS given (id)
 WHERE NOT EXISTS (
     SELECT FROM core.remote_artifact
     WHERE remote_artifact.content_id = given.id AND remote_artifact.remote_id = %(remote_id)s

@@ -147,7 +147,7 @@ HAVING count(DISTINCT content.id) > 1;
 -- name: first_files
 -- What the first files of some units are.
 SELECT content_id, encode(sha256, 'hex'), path FROM core.remote_artifact
-WHERE content_id = ANY(%(ids)s) AND ordinal = 0 AND sha256 IS NOT NULL;
+WHERE content_id = ANY(%(ids)b) AND ordinal = 0 AND sha256 IS NOT NULL;
 
 -- name: previous_counts
 SELECT counts FROM core.version WHERE repository_id = %(repository_id)s AND number = %(number)s;
