@@ -84,7 +84,6 @@ class Upstream:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="upstream", daemon=True)
         self._ready = threading.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
 
     # ---- life
@@ -273,15 +272,13 @@ class Upstream:
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await asyncio.sleep(0)  # connections accepted in this very turn get their task
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         self.connections += 1
         self.open_now += 1
         self.most_open = max(self.most_open, self.open_now)
@@ -296,7 +293,6 @@ class Upstream:
             pass
         finally:
             self.open_now -= 1
-            self._tasks.discard(task)
             writer.close()
             with suppress(Exception, asyncio.CancelledError):  # the client may be gone already
                 await asyncio.wait_for(writer.wait_closed(), 1)

@@ -2,7 +2,7 @@
 
     python bench/micro/fetch_files.py [FILES] [--repeat N] [--asyncio] [--concurrency N] [--only bare|fetcher]
 
-Files of 2–87 KB (seeded) from nginx on loopback, or from nothing at all if there is no nginx: then it says so and stops.
+Files of 2–87 KB (seeded) from nginx on loopback; without nginx it says so and stops.
 Both loops take turns, so that a noisy machine hurts both; the ratio of the medians is the figure.
 """
 

@@ -119,8 +119,12 @@ def refusing(context: ssl.SSLContext) -> Iterator[int]:
                     client, _ = listener.accept()
                 except OSError:
                     return
-                with client, suppress(OSError):
-                    context.wrap_socket(client, server_side=True).close()
+                tls = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+                with suppress(OSError):
+                    tls.do_handshake()
+                with socket.socket(fileno=tls.detach()) as raw, suppress(OSError):
+                    while raw.recv(4096):  # closing on unread bytes would reset the connection, and the alert be lost
+                        pass
 
         thread = threading.Thread(target=accept)
         thread.start()
