@@ -1,0 +1,1 @@
+"""Repositories to sync from: seeded generators, copies of real suites, and a server on loopback."""
