@@ -25,12 +25,24 @@ def deb(control: Mapping[str, str], draw: random.Random) -> bytes:
     blob = draw.randbytes(max(64, size - _OVERHEAD))
     note = f"{name}: made by bench/upstreams\n".encode()
     held = {f"./usr/share/doc/{name}/copyright": note, f"./usr/lib/{name}/data.bin": blob}
-    folders = ["./", "./usr/", "./usr/lib/", f"./usr/lib/{name}/", "./usr/share/", "./usr/share/doc/", f"./usr/share/doc/{name}/"]
+    folders = [
+        "./",
+        "./usr/",
+        "./usr/lib/",
+        f"./usr/lib/{name}/",
+        "./usr/share/",
+        "./usr/share/doc/",
+        f"./usr/share/doc/{name}/",
+    ]
     data = b"".join(_folder(folder) for folder in folders) + b"".join(_file(path, body) for path, body in held.items())
     sums = "".join(f"{hashlib.md5(body).hexdigest()}  {path[2:]}\n" for path, body in held.items())
     text = "".join(f"{field}: {value}\n" for field, value in control.items())
     inner = _folder("./") + _file("./control", text.encode()) + _file("./md5sums", sums.encode())
-    members = (("debian-binary", b"2.0\n"), ("control.tar.gz", _gzip(inner + _END)), ("data.tar.gz", _gzip(data + _END, level=1)))
+    members = (
+        ("debian-binary", b"2.0\n"),
+        ("control.tar.gz", _gzip(inner + _END)),
+        ("data.tar.gz", _gzip(data + _END, level=1)),
+    )
     return b"!<arch>\n" + b"".join(_member(member, body) for member, body in members)
 
 

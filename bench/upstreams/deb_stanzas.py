@@ -79,7 +79,11 @@ def package(seed: int, number: int, *, generation: int = 1, payload: bool = Fals
     if payload:
         size, md5, sha256 = len(body), hashlib.md5(body).hexdigest(), hashlib.sha256(body).hexdigest()
     else:
-        size, md5, sha256 = int(contents.lognormvariate(11, 2)) + 700, contents.randbytes(16).hex(), contents.randbytes(32).hex()
+        size, md5, sha256 = (
+            int(contents.lognormvariate(11, 2)) + 700,
+            contents.randbytes(16).hex(),
+            contents.randbytes(32).hex(),
+        )
     fields |= {"Size": str(size), "MD5sum": md5, "SHA256": sha256}
     stanza = "".join(f"{field}: {value}\n" for field, value in fields.items()).encode()
     return Package(name, stanza, path, body, files, description, section)

@@ -23,9 +23,30 @@ _WORDS = (
     "client server daemon command line graphical modern lightweight efficient implementation module plugin framework "
     "runtime engine shared static examples tests generic"
 ).split()
-SECTIONS = ("admin", "devel", "doc", "games", "libdevel", "libs", "net", "perl", "python", "science", "sound", "utils", "web")
+SECTIONS = (
+    "admin",
+    "devel",
+    "doc",
+    "games",
+    "libdevel",
+    "libs",
+    "net",
+    "perl",
+    "python",
+    "science",
+    "sound",
+    "utils",
+    "web",
+)
 _PEOPLE = ("Ada", "Bram", "Chloe", "Dmitri", "Elif", "Femi", "Greta", "Hiro", "Ines", "Jonas", "Kofi", "Lena", "Märta")
-_FACETS = ("role::program", "implemented-in::c", "interface::commandline", "scope::utility", "uitoolkit::gtk", "devel::library")
+_FACETS = (
+    "role::program",
+    "implemented-in::c",
+    "interface::commandline",
+    "scope::utility",
+    "uitoolkit::gtk",
+    "devel::library",
+)
 
 
 def name_of(seed: int, number: int) -> str:
