@@ -9,35 +9,24 @@ import random
 
 _PREFIXES = ("", "lib", "python3-", "golang-github-", "node-", "ruby-", "r-cran-", "librust-", "lib", "", "", "fonts-")
 _SUFFIXES = ("", "", "", "-dev", "-doc", "-data", "-common", "-bin", "-dbg", "-utils", "1", "2", "-perl", "-tools")
-_STEMS = (
+_STEM_TEXT = (
     "alder amber arrow aspen audio basil beacon birch bolt bridge canvas carbon cedar cipher clock cloud comet copper "
     "crane delta drift ember falcon fern field flint flow forge frost gamma garnet glass grain graph grove harbor hazel "
     "heron image index iris ivory jade junco kernel lantern lark layer ledger lemon light linen lumen maple marble media "
     "meadow mesh mint mirror moss nectar north oak ocean olive onyx opal orbit otter packet pearl pebble pine pixel plume "
     "prism quartz quill raven reed ridge river robin rowan sage salt shell signal silver slate spark spruce stone stream "
     "swift tempo terra thistle thorn tide timber topaz vector velvet violet wave willow winter wren yarrow zephyr"
-).split()
-_WORDS = (
+)
+_STEMS = _STEM_TEXT.split()
+_WORD_TEXT = (
     "a fast small library tool for reading writing parsing network image audio video database files common data headers "
     "development documentation simple portable bindings interface to the of and with support multiple formats protocol "
     "client server daemon command line graphical modern lightweight efficient implementation module plugin framework "
     "runtime engine shared static examples tests generic"
-).split()
-SECTIONS = (
-    "admin",
-    "devel",
-    "doc",
-    "games",
-    "libdevel",
-    "libs",
-    "net",
-    "perl",
-    "python",
-    "science",
-    "sound",
-    "utils",
-    "web",
 )
+_WORDS = _WORD_TEXT.split()
+_SECTION_TEXT = "admin devel doc games libdevel libs net perl python science sound utils web"
+SECTIONS = tuple(_SECTION_TEXT.split())
 _PEOPLE = ("Ada", "Bram", "Chloe", "Dmitri", "Elif", "Femi", "Greta", "Hiro", "Ines", "Jonas", "Kofi", "Lena", "Märta")
 _FACETS = (
     "role::program",
