@@ -14,8 +14,11 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
+import orjson
+
 from mpsync.core import ProbeUpstream, RemoteHandle, Storage
 from mpsync.declarative_version import DeclarativeVersion
+from mpsync.errors import ConfigError
 from mpsync.measure import LoopLag
 from mpsync.pipeline.budget import ResourceBudget
 from mpsync.pipeline.first_stage import ParseTask
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from mpsync.model.remote import Remote
     from mpsync.store.repositories import Repository
     from mpsync.store.versions import NewVersion
+
+MADE_WITH = "made_with"
+"""Key in a repository's state: the options and the URL that its newest version was made with."""
 
 Policy = Literal["on_demand", "immediate", "streamed"]
 
@@ -95,29 +101,37 @@ async def sync(request: Request, storage: Storage, progress: Progress, summary: 
 
     raises  MpsyncError leaves; the repository's versions are then what they were
     """
-    from mpsync.store import repositories
+    from mpsync.store import remotes, repositories
 
     summary.repository = request.name
     progress.subscribe(lambda event: summary.notes.append(event.text) if event.kind in ("note", "warning") else None)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_heartbeat(summary))
         async with storage.database.connection() as conn:
-            options = {
-                "plugin": request.options,
-                "arguments": request.arguments,
-                "policy": request.policy,
-                "mirror": request.mirror,
-                "on_failure": request.on_failure,
-            }
-            held = await repositories.find(conn, request.name)
-            repository = await repositories.save(conn, request.name, request.plugin.name, request.remote.url, options)
+            options: dict[str, Any] = orjson.loads(orjson.dumps(_options(request)))
+            repository = await repositories.find(conn, request.name)
+            if repository is None or not repository.latest:
+                repository = await repositories.save(
+                    conn, request.name, request.plugin.name, request.remote.url, options
+                )
+            elif repository.plugin != request.plugin.name:
+                raise ConfigError(f"repository {request.name} is of type {repository.plugin}; choose another --name")
+            remote_id = await remotes.remote_id(conn, request.remote.url)
         fetcher = await stack.enter_async_context(_fetcher(storage, request.remote))
         stack.callback(_count_traffic, summary, fetcher)
         stack.callback(lambda: summary.skipped.extend(progress.skipped))
-        same = held is not None and held.options == options
-        held_state = Held(held.state if held else {}, datetime.now(UTC), same, request.is_forced)
-        run = _Run(request, storage, progress, summary, fetcher, repository, held_state)
-        await run.run()
+        await _Run(request, storage, progress, summary, fetcher, repository, remote_id, options).run()
+
+
+def _options(request: Request) -> dict[str, Any]:
+    """What is remembered of a request; credentials are not among it."""
+    return {
+        "plugin": request.options,
+        "arguments": request.arguments,
+        "policy": request.policy,
+        "mirror": request.mirror,
+        "on_failure": request.on_failure,
+    }
 
 
 class _Run:
@@ -131,32 +145,61 @@ class _Run:
         summary: Summary,
         fetcher: Fetcher,
         repository: Repository,
-        held: Held,
+        remote_id: int,
+        options: dict[str, Any],
     ) -> None:
         self.request, self.storage, self.progress, self.summary = request, storage, progress, summary
-        self.fetcher, self.repository, self.held = fetcher, repository, held
+        self.fetcher, self.repository, self.remote_id, self.options = fetcher, repository, remote_id, options
+        self.made_with = {"options": options, "url": request.remote.url}
+        self.moved = False
+        self.held = Held({}, datetime.now(UTC))
 
     async def run(self) -> None:
         from mpsync.store.versions import NewVersion
 
         repository, request = self.repository, self.request
-        assert repository.remote_id is not None
         async with NewVersion.begin(
             self.storage.database,
             repository.id,
             repository.name,
-            repository.remote_id,
+            self.remote_id,
             exact=request.mirror,
             wait=request.waits,
         ) as version:
             self.summary.version = version.latest
+            await self._look_back()
             with _timed(self.summary, "probe"):
                 upstream = ProbeUpstream(self.fetcher, request.remote)
                 probed = await request.plugin.probe(upstream, request.options, self.held)
             if probed.is_unchanged and self.held.same_options and not request.is_forced and version.latest:
                 self.summary.content = await version.latest_counts()
-                return
-            await self._make(version, probed.options)
+            else:
+                await self._make(version, probed.options)
+            await self._remember()
+
+    async def _look_back(self) -> None:
+        """What the version that stands was made with, and its state. Under the lease: nobody changes it from here on."""
+        from mpsync.store import repositories
+
+        async with self.storage.database.connection() as conn:
+            found = await repositories.find(conn, self.repository.name)
+        assert found is not None, "who holds the lease deletes it"
+        self.repository = found
+        state = dict(found.state)
+        before = state.pop(MADE_WITH, None)
+        self.held = Held(state, datetime.now(UTC), before == self.made_with, self.request.is_forced)
+        self.moved = before is not None and before["url"] != self.request.remote.url
+
+    async def _remember(self) -> None:
+        """The options, once their version stands: a run that fails or is killed changes nothing that is remembered."""
+        from mpsync.store import repositories
+
+        if (self.repository.options, self.repository.url) == (self.options, self.request.remote.url):
+            return
+        async with self.storage.database.connection() as conn:
+            await repositories.save(
+                conn, self.repository.name, self.request.plugin.name, self.request.remote.url, self.options
+            )
 
     async def _make(self, version: NewVersion, probed: dict[str, Any]) -> None:
         from mpsync.bridge import Services, StageSpec, first_stage
@@ -168,7 +211,7 @@ class _Run:
             blobs=self.storage.blobs,
             fetcher=self.fetcher,
             version=version,
-            remote_id=self.repository.remote_id or 0,
+            remote_id=self.remote_id,
             remote=RemoteHandle(self.fetcher, request.remote),
             progress=self.progress,
             budget=ResourceBudget(settings.budget_bytes, settings.budget_items),
@@ -176,7 +219,7 @@ class _Run:
         )
 
         async def recall(task: ParseTask) -> int | None:
-            if task.memory is None or request.is_forced:
+            if task.memory is None or request.is_forced or self.moved:  # another remote has to name every file itself
                 return None
             return await version.recall(task.listing, *task.memory)
 
@@ -206,7 +249,7 @@ class _Run:
                 for listing, parser, sha256 in first.result.pop("parsed", ()):
                     version.remember(listing, parser, sha256)
                 state = request.plugin.next_state(self.held, first.result)
-                committed = await version.commit(state, request.plugin.unique_kinds)
+                committed = await version.commit({**state, MADE_WITH: self.made_with}, request.plugin.unique_kinds)
         finally:
             await first.close()
         self.summary.stages = made.table()

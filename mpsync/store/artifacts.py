@@ -24,3 +24,12 @@ async def save(conn: Connection, size_by_sha256: Mapping[bytes, int]) -> dict[by
     sizes = [size_by_sha256[digest] for digest in ordered]
     await conn.execute(statements("mpsync.store", _SQL)["insert"], {"sha256": ordered, "size_bytes": sizes})
     return await ids_by_sha256(conn, ordered)  # a statement of its own: it sees what others committed meanwhile
+
+
+async def share(conn: Connection) -> None:
+    """Until ``unshare``, or the end of the session, no artifact is removed. Waits while somebody removes some."""
+    await conn.execute(statements("mpsync.store", _SQL)["share"])
+
+
+async def unshare(conn: Connection) -> None:
+    await conn.execute(statements("mpsync.store", _SQL)["unshare"])

@@ -14,6 +14,7 @@ from typing import Any, Self
 import orjson
 
 from mpsync.errors import StoreError, UpstreamError
+from mpsync.store import artifacts
 from mpsync.store.copy_text import copy_text
 from mpsync.store.db import Connection, Database
 from mpsync.store.statements import statements
@@ -30,7 +31,9 @@ class RepositoryBusy(StoreError):
         self.name = name
 
     def __str__(self) -> str:
-        return f"another sync of {self.name} is running; wait for it, or use --wait"
+        return f"another command syncs or deletes {self.name}"
+
+    hint = "try again when it has ended, or give --wait to wait for it"
 
 
 class LeaseLost(StoreError):
@@ -104,6 +107,7 @@ class NewVersion:
             elif not await _one(conn, version._sql["lease"], key):
                 raise RepositoryBusy(name)
             try:
+                await artifacts.share(conn)  # what was looked up and found may not be deleted meanwhile
                 row = await (await conn.execute(version._sql["take_epoch"], key)).fetchone()
                 if row is None:
                     raise StoreError(f"repository {name} was deleted meanwhile")
@@ -122,6 +126,7 @@ class NewVersion:
             return
         await self._conn.execute(self._sql["drop_seen"])
         await self._conn.execute(self._sql["plan_as_usual"])
+        await artifacts.unshare(self._conn)
         await self._conn.execute(self._sql["release"], {"repository_id": self._id})
 
     async def add(self, ids: Sequence[int], listings: Sequence[str]) -> None:

@@ -12,3 +12,10 @@ ON CONFLICT DO NOTHING;
 -- name: known_sha256
 -- Of the digests given, those that have a row.
 SELECT sha256 FROM core.artifact WHERE sha256 = ANY(%(sha256)b);
+
+-- name: share
+-- Whoever counts on artifacts staying where they are holds this, for as long as its session lives.
+SELECT pg_advisory_lock_shared(hashtext('mpsync.artifacts'), 0);
+
+-- name: unshare
+SELECT pg_advisory_unlock_shared(hashtext('mpsync.artifacts'), 0);
