@@ -121,7 +121,7 @@ def _finish(result: Result, folder: Path) -> None:
     width = max((len(case.key) for case in result.cases), default=0)
     for case in result.cases:
         spread = f"{min(case.values):.3f}–{max(case.values):.3f}"
-        ratio = f"   {case.ratio:.2f} × floor ({case.floor:.3f}: {case.floor_name})" if case.ratio is not None else ""
+        ratio = f"   {case.ratio:.2f} × {case.floor_name} ({case.floor:.3f})" if case.ratio is not None else ""
         print(f"{case.key:{width}}  {case.median:10.3f} {case.unit:8} ({spread}, {len(case.values)}){ratio}")
     for note in result.notes:
         print(f"note: {note}")
