@@ -55,11 +55,13 @@ class PeakMemory:
             self._thread.join()
 
     def _run(self) -> None:
+        is_last = False
         while True:
             found = sum(_pss_bytes(pid) for pid in _family(os.getpid(), self._session))
             self.peak_bytes = max(self.peak_bytes or 0, found)
-            if self._stop.wait(SAMPLE_S):
+            if is_last:
                 return
+            is_last = self._stop.wait(SAMPLE_S)  # a run may be shorter than a sample: look once more at its end
 
 
 def _family(pid: int, session: int) -> list[int]:

@@ -106,7 +106,7 @@ async def sync(request: Request, storage: Storage, progress: Progress, summary: 
     summary.repository = request.name
     progress.subscribe(lambda event: summary.notes.append(event.text) if event.kind in ("note", "warning") else None)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_heartbeat(summary))
+        await stack.enter_async_context(heartbeat(summary))
         async with storage.database.connection() as conn:
             options: dict[str, Any] = orjson.loads(orjson.dumps(_options(request)))
             repository = await repositories.find(conn, request.name)
@@ -168,7 +168,7 @@ class _Run:
         ) as version:
             self.summary.version = version.latest
             await self._look_back()
-            with _timed(self.summary, "probe"):
+            with timed(self.summary, "probe"):
                 upstream = ProbeUpstream(self.fetcher, request.remote)
                 probed = await request.plugin.probe(upstream, request.options, self.held)
             if probed.is_unchanged and self.held.same_options and not request.is_forced and version.latest:
@@ -242,10 +242,10 @@ class _Run:
         )
         first = first_stage(StageSpec(request.plugin.first_stage, options), services)
         try:
-            with _timed(self.summary, "sync"):
+            with timed(self.summary, "sync"):
                 made = _PluginVersion(first, context, request.mirror, request.plugin)
                 await made.run()
-            with _timed(self.summary, "commit"):
+            with timed(self.summary, "commit"):
                 for listing, parser, sha256 in first.result.pop("parsed", ()):
                     version.remember(listing, parser, sha256)
                 state = request.plugin.next_state(self.held, first.result)
@@ -278,7 +278,7 @@ async def _fetcher(storage: Storage, remote: Remote) -> AsyncIterator[Fetcher]:
 
 
 @asynccontextmanager
-async def _heartbeat(summary: Summary) -> AsyncIterator[None]:
+async def heartbeat(summary: Summary) -> AsyncIterator[None]:
     lag = LoopLag()
     task = asyncio.create_task(lag.run(), name="heartbeat")
     try:
@@ -288,7 +288,7 @@ async def _heartbeat(summary: Summary) -> AsyncIterator[None]:
         summary.loop_lag_ms = lag.summary()
 
 
-class _timed:
+class timed:
     """Seconds of one phase, into the summary, whatever its end."""
 
     def __init__(self, summary: Summary, phase: str) -> None:

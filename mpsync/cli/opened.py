@@ -7,20 +7,34 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
+import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from mpsync.cli import signals
+from mpsync.errors import ConfigError
 from mpsync.settings import Settings
+
+if TYPE_CHECKING:
+    from mpsync.core import Storage
+    from mpsync.store.db import Connection
+    from mpsync.store.repositories import Repository
+
+T = TypeVar("T")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     return Settings.from_env(
         data_dir=arguments.data_dir, database=arguments.database, workers=arguments.workers, loop=arguments.loop
     )
+
+
+def has_store(settings: Settings) -> bool:
+    """Whether anything was ever stored here: a question about nothing needs no server."""
+    return settings.database is not None or (settings.data_dir / "postgres" / "data").exists()
 
 
 @contextmanager
@@ -34,50 +48,80 @@ def server(settings: Settings, imports: tuple[str, ...] = ()) -> Iterator[str]:
     from mpsync.store.embedded import EmbeddedServer
 
     embedded = EmbeddedServer(settings.data_dir, on_notice=_notice)
-    started = _InThread(embedded.start)
+    started: _InThread | None = None
     try:
+        with signals.shielded():
+            started = _InThread(embedded.start)
+        signals.raise_if_stopped()
         for module in imports:
             import_module(module)
         yield started.result()
     finally:
-        started.wait()
-        embedded.stop()
+        with signals.shielded():
+            if started is not None and not started.is_done:
+                embedded.stop()  # a start that waits for somebody else gives up
+                started.wait()
+            embedded.stop()
 
 
-def run_async(settings: Settings, work: Callable[[], Awaitable[Any]]) -> Any:
-    """Run ``work`` on the loop that the settings name; SIGINT and SIGTERM cancel it, a second SIGINT doesn't wait."""
-    from mpsync.cli.failure import Terminated
-
+def run_async(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
+    """Run ``work`` on the loop that the settings name. Raises Interrupted once a signal has stopped it in order."""
     factory: Any = asyncio.new_event_loop
     if settings.loop == "uvloop":
         import uvloop
 
         factory = uvloop.new_event_loop
-    terminated = False
 
-    async def main() -> Any:
-        task = asyncio.current_task()
-        assert task is not None
-
-        def terminate() -> None:
-            nonlocal terminated
-            terminated = True
-            task.cancel()
-
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, terminate)
-        try:
+    async def main() -> T:
+        with signals.cancels_this_task():
             return await work()
-        finally:
-            loop.remove_signal_handler(signal.SIGTERM)
 
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with signals.shielded():
         try:
-            return runner.run(main())
-        except asyncio.CancelledError:
-            if terminated:
-                raise Terminated from None
+            with asyncio.Runner(loop_factory=factory) as runner:
+                return runner.run(main())
+        except BaseException as error:
+            # Whatever it failed with after a signal, such as a child that died of the same one, the signal was the cause.
+            stopped = signals.stopped()
+            if stopped is not None:
+                raise stopped from error
             raise
+
+
+def run_with_storage(
+    arguments: argparse.Namespace, work: Callable[[Storage], Awaitable[T]], imports: tuple[str, ...] = ()
+) -> T:
+    """Open the store, run ``work`` with it, close everything."""
+    settings = settings_of(arguments)
+    with server(settings, ("psycopg", "mpsync.core", *imports)) as conninfo:
+
+        async def main() -> T:
+            from mpsync.core import Storage
+
+            async with Storage.open(settings, conninfo) as storage:
+                return await work(storage)
+
+        return run_async(settings, main)
+
+
+async def known(conn: Connection, name: str) -> Repository:
+    """The repository of this name. Raises ConfigError that says which there are."""
+    from mpsync.store import repositories
+
+    found = await repositories.find(conn, name)
+    if found is None:
+        names = [repository.name for repository in await repositories.every(conn)]
+        raise unknown(name, names)
+    return found
+
+
+def unknown(name: str, names: Sequence[str] = ()) -> ConfigError:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, names, n=3) or sorted(names)[:5]
+    there = f"; there is {', '.join(close)}" if close else ""
+    more = ", and more: mpsync list" if len(names) > len(close) else ""
+    return ConfigError(f"no repository {name!r}{there}{more}")
 
 
 class _InThread:
@@ -95,6 +139,10 @@ class _InThread:
         except BaseException as error:
             self._error = error
 
+    @property
+    def is_done(self) -> bool:
+        return not self._thread.is_alive()
+
     def wait(self) -> None:
         self._thread.join()
 
@@ -107,6 +155,4 @@ class _InThread:
 
 
 def _notice(text: str) -> None:
-    import sys
-
     print(f"mpsync: {text}", file=sys.stderr)

@@ -3,27 +3,73 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mpsync import __version__
+from mpsync.errors import ConfigError
 
 EPILOG = "exit codes: 0 done, changed or not; 1 failed; 2 usage; 130 interrupted; 143 terminated"
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~:/@-]*")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises UsageError in place of exiting, so that --json gets its document."""
+
+    def error(self, message: str) -> NoReturn:
+        from mpsync.cli.failure import UsageError
+
+        raise UsageError(message, self.format_usage())
+
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line as a namespace; ``run`` in it is the verb's function. Exits with 2 on a usage error."""
+    """The command line as a namespace; ``run`` in it is the verb's function. Raises ConfigError."""
     parser = _parser()
-    if len(argv) >= 2 and argv[0] == "sync" and not argv[1].startswith("-"):
-        plugin = _plugin_named(argv[1])
-        if plugin is not None:
-            return _parse_new_sync(parser, argv, plugin)
-        arguments, rest = parser.parse_known_args(argv)
-        arguments.rest, arguments.plugin = rest, None
-        return arguments
-    return parser.parse_args(argv)
+    if not argv or argv[0] != "sync":
+        return parser.parse_args(argv)
+    if len(argv) > 1 and argv[1] in ("-h", "--help"):
+        return parser.parse_args(argv)
+    if len(argv) < 2 or argv[1].startswith("-"):  # else the value of a plugin's option would pass for the name
+        parser.error("say what to sync first: mpsync sync NAME [options], or mpsync sync PLUGIN URL [options]")
+    plugin = _plugin_named(argv[1])
+    if plugin is not None:
+        return _parse_new_sync(argv, plugin)
+    arguments, rest = parser.parse_known_args(argv)
+    if rest:
+        _check_some_plugin_takes(rest, arguments.name)
+    arguments.rest, arguments.plugin = rest, None
+    check(arguments)
+    return arguments
+
+
+def _check_some_plugin_takes(rest: Sequence[str], name: str) -> None:
+    """Which plugin it is, only the database knows; options that none has are told before one is started."""
+    from mpsync.cli.failure import UsageError
+    from mpsync.plugin import registry
+
+    errors = []
+    for plugin in registry.names():
+        try:
+            given_plugin_arguments(registry.load(plugin), rest, name)
+            return
+        except UsageError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Contradictions and impossible values that argparse can't see. Raises ConfigError, before anything is started."""
+    if arguments.client_key and not arguments.client_cert:
+        raise ConfigError("--client-key needs --client-cert")
+    for name in ("ca_file", "client_cert", "client_key"):
+        file = getattr(arguments, name)
+        if file is not None and not Path(file).is_file():
+            raise ConfigError(f"--{name.replace('_', '-')} {file} is not a file")
 
 
 def _plugin_named(word: str) -> Any:
@@ -32,9 +78,9 @@ def _plugin_named(word: str) -> Any:
     return registry.load(word) if word in registry.names() else None
 
 
-def _parse_new_sync(parser: argparse.ArgumentParser, argv: Sequence[str], plugin: Any) -> argparse.Namespace:
+def _parse_new_sync(argv: Sequence[str], plugin: Any) -> argparse.Namespace:
     """``sync PLUGIN URL …``: the plugin's own options are known before anything else."""
-    own = argparse.ArgumentParser(
+    own = Parser(
         prog=f"mpsync sync {plugin.name}",
         description=f"Sync a {plugin.name} repository.",
         epilog=EPILOG,
@@ -52,20 +98,40 @@ def _parse_new_sync(parser: argparse.ArgumentParser, argv: Sequence[str], plugin
     arguments.plugin_arguments = {name: value for name, value in vars(arguments).items() if name in known}
     arguments.run = _verb("sync_verb")
     arguments.verb = "sync"
+    check(arguments)
+    _check_name(arguments.name)
+    plugin.options(argparse.Namespace(**arguments.plugin_arguments))
     return arguments
 
 
+def _check_name(name: str | None) -> None:
+    from mpsync.plugin import registry
+
+    if name is None:
+        return
+    if name in registry.names():
+        raise ConfigError(f"--name {name}: is the name of a plugin, which is what sync {name} would mean")
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"--name {name!r}: use letters, digits and ._+~:/@-, and begin with a letter or digit")
+
+
 def given_plugin_arguments(plugin: Any, rest: Sequence[str], name: str) -> dict[str, Any]:
-    """The plugin's options that stand in ``rest``, and only those: they override what is remembered of ``name``."""
-    parser = argparse.ArgumentParser(
-        prog=f"mpsync sync {name}", argument_default=argparse.SUPPRESS, epilog=EPILOG, allow_abbrev=False
-    )
+    """The plugin's options that stand in ``rest``, and only those: they override what is remembered of ``name``.
+
+    What is remembered can be taken back: every switch has an opposite here, ``--no-source`` or ``--verify``.
+    """
+    parser = Parser(prog=f"mpsync sync {name}", argument_default=argparse.SUPPRESS, epilog=EPILOG, allow_abbrev=False)
     plugin.add_arguments(parser)
+    for action in list(parser._actions):
+        if action.nargs == 0 and action.const is True:
+            word = action.option_strings[-1].removeprefix("--")
+            opposite = word.removeprefix("no-") if word.startswith("no-") else f"no-{word}"
+            parser.add_argument(f"--{opposite}", dest=action.dest, action="store_false", default=argparse.SUPPRESS)
     return vars(parser.parse_args(list(rest)))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mpsync", description="Sync huge Debian and RPM repositories.", epilog=EPILOG, allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"mpsync {__version__}")
@@ -98,12 +164,14 @@ def _parser() -> argparse.ArgumentParser:
     fetch = verb("fetch", "fetch_verb", "download what on-demand deferred")
     fetch.add_argument("name", metavar="NAME")
     _add_selection(fetch)
+    fetch.add_argument("--skip-failed", action="store_true", help="report files that can't be had, instead of failing")
     _add_credentials(fetch)
     delete = verb("delete", "delete_verb", "delete a repository and its versions")
     delete.add_argument("name", metavar="NAME")
     delete.add_argument(
         "--artifacts", action="store_true", help="remove its files too, as far as no other repository has them"
     )
+    delete.add_argument("--wait", action="store_true", help="wait for a sync that is running, instead of failing")
     return parser
 
 
@@ -118,8 +186,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, metavar="N", help="child processes; 0: everything in this one (default 1)")
     add("--loop", choices=("uvloop", "asyncio"), help="event loop (default uvloop)")
     add("--json", action="store_true", help="print one JSON document on stdout")
-    add("--events", action="store_true", help="write progress as JSON lines to stderr")
-    add("--quiet", action="store_true", help="no progress")
+    progress = parser._action_groups[-1].add_mutually_exclusive_group()
+    progress.add_argument("--events", action="store_true", help="write progress as JSON lines to stderr")
+    progress.add_argument("--quiet", action="store_true", help="no progress")
     add("--debug", action="store_true", help="tracebacks")
 
 
@@ -138,7 +207,7 @@ def _add_sync_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--skip-failed",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
         default=None,
         help="leave out and report what is broken, instead of failing",
     )
@@ -149,7 +218,7 @@ def _add_sync_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_credentials(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("access; never stored").add_argument
-    add("--username", help="for basic authentication; also as USER:PASSWORD@ in the URL")
+    add("--username", help="for basic authentication (or MPSYNC_USERNAME, or USER:PASSWORD@ in the URL)")
     add("--password-file", type=Path, metavar="FILE", help="holds the password (or MPSYNC_PASSWORD)")
     add("--ca-file", metavar="FILE", help="PEM; trusted instead of the system's authorities")
     add("--client-cert", metavar="FILE", help="PEM")

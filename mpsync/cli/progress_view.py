@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mpsync.cli.output import printable
+
 if TYPE_CHECKING:
     from mpsync.pipeline.progress import Event, Progress
 
 LOG_EVERY_S = 10.0
+SHOW_EVERY_S = 0.1
 
 
 @contextmanager
@@ -38,24 +41,41 @@ def watching(progress: Progress, arguments: argparse.Namespace) -> Iterator[None
 
 
 class _View:
+    """Events come by the thousand; whoever looks needs some a second of each phase, and its end."""
+
+    def __init__(self) -> None:
+        self._shown_s: dict[str, float] = {}
+
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *_: object) -> None:
         pass
 
+    def is_too_soon(self, event: Event) -> bool:
+        if event.kind != "progress":
+            return False
+        now = monotonic()
+        if now - self._shown_s.get(event.name, 0.0) < SHOW_EVERY_S:
+            return True
+        self._shown_s[event.name] = now
+        return False
+
 
 class _JsonLines(_View):
     def show(self, event: Event) -> None:
         import orjson
 
-        sys.stderr.write(orjson.dumps(event.as_json()).decode() + "\n")
+        if not self.is_too_soon(event):
+            sys.stderr.write(orjson.dumps(event.as_json()).decode() + "\n")
+            sys.stderr.flush()
 
 
 class _Lines(_View):
     """A line when a phase begins and ends, and one now and then between."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._said_s = monotonic()
 
     def show(self, event: Event) -> None:
@@ -67,21 +87,22 @@ class _Lines(_View):
         self._said_s = monotonic()
         total = f" of {event.total:,}" if event.total else ""
         text = event.text or f"{event.name}: {event.done:,}{total} {event.unit}"
-        print(f"mpsync: {text}", file=sys.stderr, flush=True)
+        print(f"mpsync: {printable(text)}", file=sys.stderr, flush=True)
 
 
 class _Bars(_View):
     """Live bars with totals, rate and time left."""
 
     def __init__(self) -> None:
+        super().__init__()
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}", markup=False),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
@@ -97,7 +118,9 @@ class _Bars(_View):
 
     def show(self, event: Event) -> None:
         if event.kind in ("note", "warning"):
-            self._bars.console.print(event.text)
+            self._bars.console.print(printable(event.text), markup=False, highlight=False)
+        elif self.is_too_soon(event):
+            return
         elif event.kind in ("phase", "progress", "done"):
             if event.name not in self._tasks:
                 self._began[event.name] = monotonic()

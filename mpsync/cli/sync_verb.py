@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from mpsync.cli.opened import run_async, server, settings_of
+from mpsync.cli.opened import has_store, known, run_async, server, settings_of, unknown
 from mpsync.errors import ConfigError
 from mpsync.settings import Settings
 
 if TYPE_CHECKING:
+    from mpsync.core import Storage
     from mpsync.model.remote import Remote
     from mpsync.plugin.repository import Plugin
     from mpsync.store.repositories import Repository
@@ -28,72 +31,105 @@ def run_sync(arguments: argparse.Namespace) -> int:
     from mpsync.sync import Summary
 
     summary = arguments.summary = Summary(getattr(arguments, "name", None) or "")
-    if arguments.plugin is not None:  # a usage error must not cost a database first
-        arguments.plugin.options(argparse.Namespace(**arguments.plugin_arguments))
-    with PeakMemory() as memory:
-        try:
-            with server(settings, _IMPORTS) as conninfo:
-                summary.seconds["start"] = perf_counter() - began
-                run_async(settings, lambda: _sync(arguments, settings, conninfo, summary))
-        finally:
-            summary.seconds["total"] = perf_counter() - began
-            summary.peak_pss_bytes = memory.peak_bytes
+    # Whatever is wrong with the command line is said before a server is started.
+    make = _new(arguments) if arguments.plugin is not None else _again(arguments, settings)
+    memory = PeakMemory()
+    try:
+        with memory, server(settings, _IMPORTS) as conninfo:
+            summary.seconds["start"] = perf_counter() - began
+            run_async(settings, lambda: _sync(arguments, settings, conninfo, make, summary))
+    finally:
+        summary.seconds["total"] = perf_counter() - began
+        summary.peak_pss_bytes = memory.peak_bytes
     from mpsync.cli import output
 
     if arguments.json:
-        output.print_json(summary.as_json())
+        output.print_json(output.sync_document(summary))
     else:
         output.print_summary(summary)
     return 0
 
 
-async def _sync(arguments: argparse.Namespace, settings: Settings, conninfo: str, summary: Summary) -> None:
+MakeRequest = Callable[["Repository | None"], "Request"]
+"""The request, once it is known what the store remembers of the repository."""
+
+
+async def _sync(
+    arguments: argparse.Namespace, settings: Settings, conninfo: str, make: MakeRequest, summary: Summary
+) -> None:
     from mpsync.cli.progress_view import watching
     from mpsync.core import Storage
     from mpsync.pipeline.progress import Progress
-    from mpsync.store import repositories
     from mpsync.sync import sync
 
     progress = Progress()
     async with Storage.open(settings, conninfo) as storage:
-        if arguments.plugin is not None:
-            request = _new(arguments, arguments.plugin)
-        else:
-            async with storage.database.connection() as conn:
-                held = await repositories.find(conn, arguments.name)
-            if held is None:
-                raise ConfigError(
-                    f"no repository {arguments.name!r}; a new one: mpsync sync PLUGIN URL (see mpsync list)"
-                )
-            request = _known(arguments, held)
+        request = make(await _held(arguments, storage))
         with watching(progress, arguments):
             await sync(request, storage, progress, summary)
 
 
-def _new(arguments: argparse.Namespace, plugin: Plugin) -> Request:
+async def _held(arguments: argparse.Namespace, storage: Storage) -> Repository | None:
+    from mpsync.store import repositories
+
+    async with storage.database.connection() as conn:
+        if arguments.plugin is None:
+            return await known(conn, arguments.name)
+        return await repositories.find(conn, arguments.summary.repository)
+
+
+def _new(arguments: argparse.Namespace) -> MakeRequest:
+    """``sync PLUGIN URL``: everything is on the command line; an existing repository of that name gets it."""
+    plugin: Plugin = arguments.plugin
     options = plugin.options(argparse.Namespace(**arguments.plugin_arguments))
     remote = remote_of(arguments, arguments.url)
-    return _request(arguments, plugin, arguments.plugin_arguments, arguments.name, remote, options, {})
+    name = arguments.name or _default_name(plugin, remote, options)
+    arguments.summary.repository = name
+
+    def make(held: Repository | None) -> Request:
+        if held is not None and arguments.name is None and held.url != remote.url:
+            raise ConfigError(
+                f"repository {name} exists, and comes from {held.url}: give --name, another one for another repository, "
+                f"or --name {name} if it has moved"
+            )
+        return _request(arguments, plugin, arguments.plugin_arguments, name, remote, options, {})
+
+    return make
 
 
-def _known(arguments: argparse.Namespace, held: Repository) -> Request:
-    """What is remembered, overridden by what was given now."""
-    from mpsync.cli.parser import given_plugin_arguments
-    from mpsync.plugin import registry
+def _again(arguments: argparse.Namespace, settings: Settings) -> MakeRequest:
+    """``sync NAME``: what is remembered, overridden by what is given now."""
+    if not has_store(settings):
+        raise unknown(arguments.name)
+    password = _password(arguments)
 
-    plugin = registry.load(held.plugin)
-    given = given_plugin_arguments(plugin, arguments.rest, held.name)
-    plugin_arguments = {**held.options.get("arguments", {}), **given}
-    options = plugin.options(argparse.Namespace(**plugin_arguments))
-    remote = remote_of(arguments, held.url or "")
-    return _request(arguments, plugin, plugin_arguments, held.name, remote, options, held.options)
+    def make(held: Repository | None) -> Request:
+        from mpsync.cli.parser import given_plugin_arguments
+        from mpsync.plugin import registry
+
+        assert held is not None
+        plugin = registry.load(held.plugin)
+        given = given_plugin_arguments(plugin, arguments.rest, held.name)
+        plugin_arguments = {**held.options.get("arguments", {}), **given}
+        options = plugin.options(_with_defaults(plugin, plugin_arguments))
+        remote = remote_of(arguments, held.url or "", password)
+        return _request(arguments, plugin, plugin_arguments, held.name, remote, options, held.options)
+
+    return make
+
+
+def _with_defaults(plugin: Plugin, plugin_arguments: dict[str, Any]) -> argparse.Namespace:
+    """Options that the plugin has got since the repository was made have their defaults."""
+    parser = argparse.ArgumentParser(add_help=False)
+    plugin.add_arguments(parser)
+    return argparse.Namespace(**{**vars(parser.parse_args([])), **plugin_arguments})
 
 
 def _request(
     arguments: argparse.Namespace,
     plugin: Plugin,
     plugin_arguments: dict[str, Any],
-    name: str | None,
+    name: str,
     remote: Remote,
     options: dict[str, Any],
     remembered: dict[str, Any],
@@ -101,9 +137,9 @@ def _request(
     from mpsync.sync import Request
 
     mirror = arguments.mirror if arguments.mirror is not None else remembered.get("mirror", True)
-    skips = arguments.skip_failed or remembered.get("on_failure") == "skip"
+    skips = arguments.skip_failed if arguments.skip_failed is not None else remembered.get("on_failure") == "skip"
     return Request(
-        name=name or plugin.default_name(remote.url, options),
+        name=name,
         plugin=plugin,
         remote=remote,
         options=options,
@@ -116,24 +152,41 @@ def _request(
     )
 
 
-def remote_of(arguments: argparse.Namespace, url: str) -> Remote:
-    """The upstream with the credentials given now; none of them is stored."""
+def _default_name(plugin: Plugin, remote: Remote, options: dict[str, Any]) -> str:
+    """What the plugin suggests, as a word; a query may hold an access token, and is no part of a name."""
+    made = plugin.default_name(remote.url.partition("?")[0], options)
+    return re.sub(r"[^A-Za-z0-9._+~:@-]+", "-", made).strip("-") or plugin.name
+
+
+def remote_of(arguments: argparse.Namespace, url: str, password: str | None = None) -> Remote:
+    """The upstream with the credentials given now; none of them is stored. Raises ConfigError."""
     from mpsync.model.remote import Remote
 
-    password = os.environ.get("MPSYNC_PASSWORD")
-    if arguments.password_file is not None:
-        try:
-            password = arguments.password_file.read_text().strip()
-        except OSError as exc:
-            raise ConfigError(f"password file {arguments.password_file}: {exc.strerror}") from exc
     if "://" not in url and Path(url).exists():
         raise ConfigError(f"{url} is a path: write file://{Path(url).absolute()}")
+    in_url = Remote(url)
+    username = arguments.username or in_url.username or os.environ.get("MPSYNC_USERNAME")
+    if password is None:
+        password = _password(arguments)
+    if username is not None and username == in_url.username and in_url.password:
+        password = in_url.password
+    if username is None and arguments.password_file is not None:
+        raise ConfigError("--password-file needs --username")
     return Remote(
-        url,
-        username=arguments.username,
+        in_url.url,
+        username=username,
         password=password,
         ca_file=arguments.ca_file,
         client_cert=arguments.client_cert,
         client_key=arguments.client_key,
         proxy=arguments.proxy,
     )
+
+
+def _password(arguments: argparse.Namespace) -> str | None:
+    if arguments.password_file is None:
+        return os.environ.get("MPSYNC_PASSWORD")
+    try:
+        return str(arguments.password_file.read_text()).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"--password-file {arguments.password_file}: {exc}") from exc

@@ -9,7 +9,7 @@ Why     a COPY into the final table costs half of COPY to a temporary one and IN
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from mpsync.errors import StoreError
 from mpsync.pipeline.batch import Batch
@@ -48,7 +48,7 @@ async def save(conn: Connection, batch: Batch, *, before: Hook, after: Hook) -> 
             async with conn.transaction():
                 await before(conn, batch)
                 ids = await _insert(conn, batch, new, packed) if new else {}
-                await _fill_artifacts(conn, batch, new, ids)
+                await fill_artifacts(conn, batch, new, ids)
                 for row, content_id in ids.items():
                     batch.set_id(row, content_id)
                 await after(conn, batch)
@@ -99,8 +99,14 @@ async def _insert(conn: Connection, batch: Batch, new: list[int], packed: record
     return {row: id_by_key[batch.keys[row]] for row, content_id in enumerate(batch.ids) if not content_id}
 
 
-async def _fill_artifacts(conn: Connection, batch: Batch, new: list[int], ids: dict[int, int]) -> None:
-    """Tell units which of their files we hold: new ones by COPY, known ones where it is not known yet."""
+async def fill_artifacts(
+    conn: Connection, batch: Batch, new: Sequence[int] = (), ids: Mapping[int, int] | None = None
+) -> None:
+    """Tell units which of their files we hold: new ones by COPY, known ones where it is not known yet.
+
+    new, ids   rows that this very transaction inserted, and the ids of those whose batch doesn't have them yet
+    """
+    ids = ids or {}
     slots = batch.slots
     held = [slot for slot, artifact_id in enumerate(slots.ids) if artifact_id]
     if not held:
