@@ -24,6 +24,7 @@ from mpsync.stages.core_stage import CoreStage, SyncContext
 from mpsync.stages.query_existing_artifacts import QueryExistingArtifacts
 from mpsync.store import artifacts, contents, queries
 from mpsync.store.deletion import Deleted, Deletion
+from mpsync.store.recovery import recover
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,7 @@ async def fetch(request: FetchRequest, storage: Storage, fetcher: Fetcher, progr
     async with database.connection() as conn:
         await artifacts.share(conn)
         try:
+            await recover(database, storage.blobs)
             before = await queries.files(conn, repository, selection)
             if not before.deferred:
                 return FetchResult(before, before, [])

@@ -102,11 +102,13 @@ async def sync(request: Request, storage: Storage, progress: Progress, summary: 
     raises  MpsyncError leaves; the repository's versions are then what they were
     """
     from mpsync.store import remotes, repositories
+    from mpsync.store.recovery import recover
 
     summary.repository = request.name
     progress.subscribe(lambda event: summary.notes.append(event.text) if event.kind in ("note", "warning") else None)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(heartbeat(summary))
+        await recover(storage.database, storage.blobs)
         async with storage.database.connection() as conn:
             options: dict[str, Any] = orjson.loads(orjson.dumps(_options(request)))
             repository = await repositories.find(conn, request.name)

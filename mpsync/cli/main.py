@@ -18,12 +18,13 @@ EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_BROKEN_PIPE = 0, 1, 2, 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point. Returns the exit code."""
     from mpsync.cli import signals
-    from mpsync.cli.parser import parse
 
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = None
     with signals.handled():
         try:
+            from mpsync.cli.parser import parse
+
             arguments = parse(argv)
             code: int = arguments.run(arguments)
             sys.stdout.flush()

@@ -201,6 +201,11 @@ class BlobStore:
             shutil.rmtree(folder, ignore_errors=True)
             lock.close()
 
+    def has_dead_temp(self) -> bool:
+        """Whether a process died and left its temp folder."""
+        with self._translated(), os.scandir(self.root / "tmp") as entries:
+            return any(_is_dead(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+
     def sweep_temp(self, older_than_s: float = 86_400.0) -> int:
         """Remove what dead processes left in ``tmp/``; returns how many entries.
 
@@ -245,8 +250,24 @@ def _is_regular(descriptor: int) -> bool:
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
+def _is_dead(folder: str) -> bool:
+    if not os.path.lexists(os.path.join(folder, "lock")):
+        return False
+    try:
+        lock = FileLock(Path(folder, "lock"))
+    except FileNotFoundError:  # its process removed it just now
+        return False
+    try:
+        return lock.try_exclusive()
+    finally:
+        lock.close()
+
+
 def _sweep_folder(folder: Path) -> int:
-    lock = FileLock(folder / "lock")
+    try:
+        lock = FileLock(folder / "lock")
+    except FileNotFoundError:  # its process removed it just now
+        return 0
     try:
         if not lock.try_exclusive():
             return 0
