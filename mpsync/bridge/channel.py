@@ -17,6 +17,9 @@ from typing import Any
 QUEUE_FRAMES = 256
 """Messages a queue holds; rows are bounded by credit long before, so only a flood of small messages meets it."""
 
+THREAD_GRACE_S = 1.0
+"""A thread may outlive its child only if a plugin forked a process that holds the pipe open."""
+
 _RETRY_S = 0.005
 
 
@@ -47,6 +50,8 @@ class Endpoint:
 
     def _drain(self) -> None:
         self._retry = None
+        if self._is_closed:
+            return
         try:
             while self._backlog:
                 self._outbound.put_nowait(self._backlog[0])
@@ -57,19 +62,20 @@ class Endpoint:
             self._backlog.clear()
 
     def receive(self, on_frame: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
-        """From now on call ``on_frame`` on the loop for every frame, and ``on_end`` once when the other side is gone."""
-        loop = asyncio.get_running_loop()
+        """From now on call ``on_frame`` on the loop for every frame, and ``on_end`` once when the other side is gone.
+
+        ``on_end`` is called in the reader thread: a loop that is busy for minutes can't delay it.
+        """
+        loop, inbound = asyncio.get_running_loop(), self._inbound
 
         def read() -> None:
             try:
                 while True:
-                    loop.call_soon_threadsafe(on_frame, self._inbound.get())
-            except (EOFError, OSError, ValueError, TypeError):
-                pass  # the other process is gone, or we closed
-            try:
-                loop.call_soon_threadsafe(on_end)
-            except RuntimeError:
-                pass  # the loop is closed: nobody listens any more
+                    loop.call_soon_threadsafe(on_frame, inbound.get())
+            except Exception:
+                # EOFError or OSError: the other process is gone, perhaps in the middle of a frame. Whatever else it is:
+                # nothing can be read any more. RuntimeError: our own loop is closed.
+                on_end()
 
         self._reader = threading.Thread(target=read, name=f"read {self._name}", daemon=True)
         self._reader.start()
@@ -82,21 +88,30 @@ class Endpoint:
         await asyncio.to_thread(self._outbound.join_thread)
 
     async def close(self) -> None:
-        """After the other process has ended: no thread, descriptor or semaphore is left."""
+        """After the other process has ended: no thread, descriptor or semaphore is left. Harmless when called twice."""
+        if self._is_closed:
+            return
         self._is_closed = True
         self._backlog.clear()
         if self._retry is not None:
             self._retry.cancel()
-        if self._reader is not None:
-            await asyncio.to_thread(self._reader.join, 1.0)
-        self._outbound.close()
-        self._outbound.cancel_join_thread()
-        feeder = self._outbound._thread
-        if feeder is not None:
-            await asyncio.to_thread(feeder.join, 1.0)
-        self._outbound._writer.close()
-        self._inbound.close()
-        self._inbound._reader.close()
+        inbound, outbound = self._inbound, self._outbound
+        self._inbound = self._outbound = None  # with the last reference to a queue its semaphores go
+        outbound.close()
+        outbound.cancel_join_thread()
+        for thread in (self._reader, outbound._thread):  # the reader meets the end of file, the feeder EPIPE
+            await _ended(thread)
+        outbound._writer.close()
+        inbound.close()
+        inbound._reader.close()
+
+
+async def _ended(thread: threading.Thread | None) -> None:
+    """Wait for a thread that ends any moment, without another thread to do so; give up after THREAD_GRACE_S."""
+    tries = int(THREAD_GRACE_S / _RETRY_S)
+    while thread is not None and thread.is_alive() and tries:
+        await asyncio.sleep(_RETRY_S)
+        tries -= 1
 
 
 def make_queues() -> tuple[Any, Any]:

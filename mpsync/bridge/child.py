@@ -16,9 +16,10 @@ from typing import Any
 
 from mpsync.bridge.channel import Endpoint
 from mpsync.bridge.codec import decode, decode_error, encode_error
-from mpsync.bridge.messages import Answer, Ask, Credit, Done, End, Failed, Finish, Report, Settled, Work
+from mpsync.bridge.messages import Answer, Ask, Credit, Done, End, Finish, Message, Report, Settled, Work
 from mpsync.bridge.plain_task import task_from_plain, task_to_plain
 from mpsync.bridge.uplink import Uplink
+from mpsync.errors import MpsyncError
 from mpsync.pipeline.first_stage import FirstStage, Parsed, ParseStage, ParseTask, TopFile, load
 
 
@@ -29,7 +30,8 @@ async def run_child(down: Any, up: Any, stage: tuple[str, dict[str, Any]] | None
     bounds  frame_rows, frame_bytes, credit_bytes
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches all; the core decides
-    os.dup2(sys.stderr.fileno(), 1)  # a plugin that prints must not write into the core's --json
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the core blocked it while it started us
+    os.dup2(2, 1)  # a plugin that prints must not write into the core's --json
     # What is imported stays; parsing makes many objects and no cycles.
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
@@ -39,10 +41,13 @@ async def run_child(down: Any, up: Any, stage: tuple[str, dict[str, Any]] | None
     endpoint.receive(child.on_frame, _core_is_gone)
     await child.run(stage)
     await endpoint.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(0)  # the reader thread still waits for the core, which may never speak again
 
 
 def _core_is_gone() -> None:
+    """In the reader thread: the loop may be in the middle of a long parse, whose result nobody wants any more."""
     os._exit(1)
 
 
@@ -55,6 +60,9 @@ class _Child:
         self._next_request = 0
         self._work: set[asyncio.Task[None]] = set()
         self._finish = asyncio.Event()
+        self._all_answered = asyncio.Event()
+        self._has_run = False
+        self._missed_error: MpsyncError | None = None
 
     async def run(self, stage: tuple[str, dict[str, Any]] | None) -> None:
         if stage is not None:
@@ -63,11 +71,20 @@ class _Child:
                 first.host = self
                 first._connect(None, self._uplink)  # type: ignore[arg-type]  # quacks like the queue that put() needs
                 await first.run()
+                await self._last_answers()
+                self._uplink.send(End(first.result))
             except Exception as error:
-                self._uplink.send(Failed(encode_error(error)))
+                self._uplink.fail(error)
                 return
-            self._uplink.send(End(first.result))
         await self._finish.wait()
+
+    async def _last_answers(self) -> None:
+        """What the stage has asked for without waiting for it belongs to the sync all the same, and so do its errors."""
+        self._has_run = True
+        if self._answers:
+            await self._all_answered.wait()
+        if self._missed_error is not None:
+            raise self._missed_error
 
     # --- Host ------------------------------------------------------------------------------------------------
 
@@ -102,7 +119,13 @@ class _Child:
     # --- what the core says ----------------------------------------------------------------------------------
 
     def on_frame(self, frame: bytes) -> None:
-        match decode(frame):
+        try:
+            self._take(decode(frame))
+        except Exception as error:  # the loop would only log it
+            self._uplink.fail(error)
+
+    def _take(self, message: Message) -> None:
+        match message:
             case Settled() as settled:
                 self._uplink.settle(settled)
             case Credit(size_bytes):
@@ -111,6 +134,10 @@ class _Child:
                 waiting = self._answers.pop(answer.request)
                 if not waiting.done():  # its asker may have been cancelled meanwhile
                     waiting.set_result(answer)
+                if self._has_run and answer.error is not None:
+                    self._missed_error = decode_error(answer.error)
+                if self._has_run and not self._answers:
+                    self._all_answered.set()
             case Work() as work:
                 task = asyncio.get_running_loop().create_task(self._do(work), name=f"work {work.request}")
                 self._work.add(task)

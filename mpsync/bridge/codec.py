@@ -209,12 +209,12 @@ def decode_batch(body: bytes) -> tuple[Batch, dict[int, int], list[int]]:
         row = int(row_text)
         tickets[row] = ticket
         item = batch.item(row)
-        item.ticket, item.extra_data, item.on_failure = ticket, extra_data or {}, on_failure
+        item.ticket, item.extra_data, item.on_failure = ticket, unplain(extra_data) if extra_data else {}, on_failure
     return batch, tickets, header["released"]
 
 
 def _item_extras(item: DeclarativeContent, ticket: int) -> list[Any]:
-    return [ticket, item.extra_data or None, item.on_failure]
+    return [ticket, plain(item.extra_data) if item.extra_data else None, item.on_failure]
 
 
 def _uniform(column: list[Any]) -> Any:

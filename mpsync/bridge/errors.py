@@ -26,6 +26,8 @@ class ChildDied(BridgeError):
                 end = f"was killed by signal {-self.exitcode}"
             if self.exitcode == -signal.SIGKILL:
                 end += " (by the system, if it ran out of memory)"
+        elif self.exitcode is None:
+            end = "closed its pipe, but didn't exit"
         else:
             end = f"exited with code {self.exitcode}"
         return f"child process {self.pid} ({self.stage}) {end}; the last it sent was {self.last_frame}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from mpsync.bridge.spec import Services, StageSpec
@@ -19,6 +20,10 @@ class LocalStage(Stage):
         self._services = services
         self._stage: FirstStage = load(spec.factory)(spec.options)
         self._stage.host = self
+        self._parsing = 0
+        self._has_run = False
+        self._all_parsed = asyncio.Event()
+        self._missed_error: Exception | None = None
 
     @property
     def result(self) -> dict[str, Any]:
@@ -32,6 +37,11 @@ class LocalStage(Stage):
     async def run(self) -> None:
         self._stage._connect(None, _Tap(self))  # type: ignore[arg-type]  # quacks like the queue that put() needs
         await self._stage.run()
+        self._has_run = True  # what it asked for without waiting for it belongs to the sync too: see child.py
+        if self._parsing:
+            await self._all_parsed.wait()
+        if self._missed_error is not None:
+            raise self._missed_error
 
     async def close(self) -> None:
         """Nothing to end."""
@@ -45,7 +55,17 @@ class LocalStage(Stage):
         step: ParseStage = load(task.step)(task)
         step.host = self
         step._connect(None, _Tap(self))  # type: ignore[arg-type]  # as above
-        await step.run()
+        self._parsing += 1
+        try:
+            await step.run()
+        except Exception as error:
+            if self._has_run:
+                self._missed_error = error
+            raise
+        finally:
+            self._parsing -= 1
+            if self._has_run and not self._parsing:
+                self._all_parsed.set()
         return Parsed(step.rows)
 
     async def top_file(self, path: str) -> TopFile | None:

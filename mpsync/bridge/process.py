@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,63 +30,82 @@ class ChildProcess:
         self.name = stage[0].partition(":")[2] if stage else "parser"
         self.frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.last_frame = "nothing"
-        self._received = 0
-        self._up, self._down = make_queues()
+        self._taken = 0
+        self._is_closed = False
+        up, down = make_queues()
         bounds = {
             "frame_rows": settings.batch_rows,
             "frame_bytes": settings.frame_bytes,
             "credit_bytes": settings.credit_bytes,
         }
-        with _no_manager(), _no_main():
+        with _no_manager(), _no_main(), _no_interrupt():
             from aiomultiprocess.core import Process
 
             self._process = Process(
                 target=run_child,
-                args=(self._down, self._up, stage, bounds),
+                args=(down, up, stage, bounds),
                 loop_initializer=_loop_factory(settings.loop),
                 daemon=True,
                 name=f"mpsync {self.name}",
             )
             self._process.start()
         self.pid: int = self._process.pid or 0
-        self._endpoint = Endpoint(self._up, self._down, f"child {self.pid}")
+        self._endpoint = Endpoint(up, down, f"child {self.pid}")
         self._endpoint.take_side()
-        self._endpoint.receive(self._on_frame, lambda: self.frames.put_nowait(None))
+        self._loop = asyncio.get_running_loop()
+        self._endpoint.receive(self.frames.put_nowait, self._on_end)
 
-    def _on_frame(self, frame: bytes) -> None:
-        self._received += 1
-        self.frames.put_nowait(frame)
+    def _on_end(self) -> None:
+        """In the reader thread."""
+        try:
+            self._loop.call_soon_threadsafe(self.frames.put_nowait, None)
+        except RuntimeError:
+            pass  # the loop is closed: nobody listens any more
 
     def send(self, message: Message) -> None:
         self._endpoint.send(encode(message))
 
     def note_frame(self, kind: str) -> None:
-        self.last_frame = f"frame {self._received} ({kind})"
+        """A frame was taken out of ``frames``: of a child that dies, the last one is named."""
+        self._taken += 1
+        self.last_frame = f"frame {self._taken} ({kind})"
 
     async def died(self) -> ChildDied:
         """The error for a child whose pipe has ended: with its exit code, once the system knows it."""
         await self._wait(TERM_GRACE_S)
         return ChildDied(self.pid, self._process.exitcode, self.name, self.last_frame)
 
-    async def close(self) -> None:
-        """End it, by force if need be, and leave nothing of it."""
-        if not await self._wait(0.0):
+    def terminate(self) -> None:
+        """Ask it to end, if it hasn't; ``close()`` must follow."""
+        if self._process.exitcode is None:
             self._process.terminate()
+
+    async def close(self) -> None:
+        """End it, by force if need be, and leave nothing of it; also when this is cancelled meanwhile."""
+        try:
+            self.terminate()
             if not await self._wait(TERM_GRACE_S):
                 self._process.kill()
                 await self._wait(None)
-        await self._endpoint.close()
+            await self._endpoint.close()
+        except BaseException:
+            self.kill()
+            raise
+        self._is_closed = True
+        del self._process.unit  # it refers to the queues
         self._process.close()
 
-    async def wait(self) -> None:
-        """Until it has ended by itself."""
-        await self._wait(None)
+    def kill(self) -> None:
+        """End it now, where there is no time for ``close()``."""
+        if not self._is_closed:
+            self._process.kill()
+            self._process.aio_process.join()  # a killed process ends at once
 
     async def _wait(self, timeout_s: float | None) -> bool:
         """Whether it has ended, within ``timeout_s``; its sentinel wakes us, nobody polls."""
         process = self._process.aio_process
-        if process.exitcode is not None or timeout_s == 0.0:
-            return process.exitcode is not None
+        if process.exitcode is not None:
+            return True
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
         loop.add_reader(process.sentinel, ended.set)
@@ -134,3 +154,13 @@ def _no_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """A child is started with SIGINT blocked, until it ignores it: else Ctrl-C meets it while it imports."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

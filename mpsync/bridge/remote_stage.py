@@ -7,6 +7,7 @@ Flow    child -> frames -> batches -> the next stage, and credit back to the chi
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,30 +34,17 @@ class RemoteStage(Stage):
         self.result: dict[str, Any] = {}
         self._spec, self._services = spec, services
         self._children: list[ChildProcess] = []
-        self._first: ChildProcess | None = None
         self._free: asyncio.Queue[ChildProcess] = asyncio.Queue()
         self._tickets: dict[tuple[int, int], DeclarativeContent] = {}
         self._work: dict[int, asyncio.Future[Done]] = {}
         self._next_work = 0
         self._busy = 0
-        self._temp_files = 0
+        self._texts: list[Path] = []
+        self._awaits: set[asyncio.Task[None]] = set()
         self._has_ended = False
 
-    def start(self) -> None:
-        """Start the children, ahead of ``run()`` where there is something else to do meanwhile."""
-        settings = self._services.settings
-        self._first = ChildProcess((self._spec.factory, self._spec.options), settings)
-        self._children.append(self._first)
-        for _ in range(settings.workers - 1):
-            parser = ChildProcess(None, settings)
-            self._children.append(parser)
-            self._free.put_nowait(parser)
-        if settings.workers == 1:
-            self._free.put_nowait(self._first)
-
     async def run(self) -> None:
-        if self._first is None:
-            self.start()
+        await self._start()
         try:
             async with asyncio.TaskGroup() as group:
                 for child in self._children:
@@ -64,11 +52,30 @@ class RemoteStage(Stage):
         except BaseExceptionGroup as failures:
             raise _first_leaf(failures) from None
 
+    async def _start(self) -> None:
+        settings = self._services.settings
+        self._children.append(ChildProcess((self._spec.factory, self._spec.options), settings))
+        for _ in range(settings.workers - 1):
+            await asyncio.sleep(0)  # a start takes some milliseconds of the loop
+            self._children.append(ChildProcess(None, settings))
+        for parser in self._children[1:] or self._children:
+            self._free.put_nowait(parser)
+
     async def close(self) -> None:
-        """End and reap every child. Harmless when called twice."""
-        children, self._children = self._children, []
+        """End and reap every child. Harmless when called twice, or without a run."""
+        children, self._children, self._free = self._children, [], asyncio.Queue()
+        self._tickets.clear()
         for child in children:
-            await child.close()
+            child.terminate()
+        try:
+            for child in children:
+                await child.close()
+        except BaseException:  # a second Ctrl-C: no time for manners
+            for child in children:
+                child.kill()
+            raise
+        for text in self._texts:  # a worker may have made one after we unlinked it
+            text.unlink(missing_ok=True)
 
     @property
     def is_idle(self) -> bool:
@@ -95,7 +102,9 @@ class RemoteStage(Stage):
                         await self._take(child, body)
                     case Await(tickets):
                         for ticket in tickets:
-                            group.create_task(self._settle(child, ticket), name=f"await {ticket}")
+                            task = group.create_task(self._settle(child, ticket), name=f"await {ticket}")
+                            self._awaits.add(task)
+                            task.add_done_callback(self._awaits.discard)
                     case Ask():
                         group.create_task(self._answer(child, message), name=f"ask {message.what}")
                     case Done():
@@ -109,6 +118,8 @@ class RemoteStage(Stage):
                     case End(result):
                         self.result = result
                         self._has_ended = True
+                        for task in self._awaits:  # nobody waits any more; the items may take their time
+                            task.cancel()
                         for other in self._children:
                             other.send(Finish())
             finally:
@@ -171,14 +182,14 @@ class RemoteStage(Stage):
         if remembered is not None:
             return remembered, True
         parsers = len(self._children) - 1
-        if parsers < 2 or task.path.stat().st_size < CUT_BYTES:
+        if parsers < 2 or _size_of(task.path) < CUT_BYTES:
             return await self._give("parse", task), False
         return await self._parse_cut(task, parsers), False
 
     async def _parse_cut(self, task: ParseTask, parsers: int) -> int:
         """Unpack a large index once, and have its parts parsed side by side."""
-        self._temp_files += 1
-        text = self._services.temp_dir / f"index-{self._temp_files}"
+        text = self._services.temp_dir / f"index-{os.getpid()}-{id(self):x}-{len(self._texts)}"
+        self._texts.append(text)
         try:
             ranges = await self._give("unpack", task, text, parsers)
             if ranges is None:
@@ -209,6 +220,13 @@ class RemoteStage(Stage):
             return found.value
         finally:
             self._free.put_nowait(child)
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # the step will say what is wrong with it
 
 
 def _first_leaf(failures: BaseExceptionGroup[BaseException]) -> BaseException:

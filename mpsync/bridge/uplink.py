@@ -11,8 +11,9 @@ from collections import deque
 from weakref import WeakValueDictionary, ref
 
 from mpsync.bridge.channel import Endpoint
-from mpsync.bridge.codec import decode_error, encode, encode_batch
-from mpsync.bridge.messages import Await, Message, Rows, Settled
+from mpsync.bridge.codec import decode_error, encode, encode_batch, encode_error, plain
+from mpsync.bridge.messages import Await, Failed, Message, Rows, Settled
+from mpsync.errors import MpsyncError
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.declarative import DeclarativeContent
 
@@ -48,6 +49,8 @@ class Uplink:
 
     def put_nowait(self, element: DeclarativeContent | Batch) -> None:
         if isinstance(element, Batch):
+            for item in element.items.values():  # views that somebody may hold, and await
+                self._declare(item)
             self._held_rows += len(element)
             self._held_bytes += element.size_bytes
         else:
@@ -57,7 +60,7 @@ class Uplink:
         if self._held_rows >= self._frame_rows or self._held_bytes >= self._frame_bytes:
             self.flush()
         elif self._idle is None:
-            self._idle = asyncio.get_running_loop().call_later(IDLE_FLUSH_S, self.flush)
+            self._idle = asyncio.get_running_loop().call_later(IDLE_FLUSH_S, self._flush_idle)
 
     async def put(self, element: DeclarativeContent | Batch) -> None:
         while self.full():
@@ -70,7 +73,7 @@ class Uplink:
     # --- frames ----------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Send what is held, however little."""
+        """Send what is held, however little. Raises BadFrame for rows that cannot cross."""
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
@@ -99,6 +102,21 @@ class Uplink:
         if self._credit_bytes <= 0:
             self._has_credit.clear()
         self._endpoint.send(encode(Rows(body)))
+        for item in batch.items.values():
+            if item.is_touched:
+                item._batch = None  # it needs none, and whoever keeps the item would keep the whole batch
+        batch.items.clear()  # else batch and items are a cycle, and a ticket is released when the collector comes by
+
+    def _flush_idle(self) -> None:
+        self._idle = None
+        try:
+            self.flush()
+        except MpsyncError as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """For what goes wrong where no stage can catch it: the sync ends with ``error``."""
+        self._endpoint.send(encode(Failed(encode_error(error))))
 
     def send(self, message: Message) -> None:
         """Send a message behind all rows put before it."""
@@ -113,6 +131,7 @@ class Uplink:
     # --- tickets ---------------------------------------------------------------------------------------------
 
     def _declare(self, item: DeclarativeContent) -> None:
+        plain(item.extra_data)  # a value that cannot cross fails here, in the stage that put it
         item.ticket = self._next_ticket
         self._next_ticket += 1
         self._items[item.ticket] = item
@@ -131,7 +150,10 @@ class Uplink:
 
     def _send_awaits(self) -> None:
         tickets, self._to_await = self._to_await, []
-        self.send(Await(tickets))
+        try:
+            self.send(Await(tickets))
+        except MpsyncError as error:
+            self.fail(error)
 
     def settle(self, message: Settled) -> None:
         """The core's word on an awaited item."""
@@ -166,7 +188,6 @@ class _TicketThaw:
     __slots__ = ("_item", "_uplink")
 
     def __init__(self, uplink: Uplink, item: DeclarativeContent) -> None:
-
         self._uplink = uplink
         self._item = ref(item)
 
