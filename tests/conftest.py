@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from command import Command
 from upstream import Upstream
+
+from mpsync.store.embedded import EmbeddedServer
 
 
 @pytest.fixture
@@ -13,3 +17,19 @@ def upstream() -> Iterator[Upstream]:
     """A real HTTP server on loopback that fails on demand."""
     with Upstream() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """The command on a store whose server runs for the whole session; tests name their repositories apart."""
+    data_dir = tmp_path_factory.mktemp("store")
+    server = EmbeddedServer(data_dir)
+    server.start()
+    yield Command(data_dir)
+    server.stop(wait_s=10)
+
+
+@pytest.fixture
+def own_command(tmp_path: Path) -> Command:
+    """The command on a store of the test's own, with nothing in it."""
+    return Command(tmp_path / "data")
