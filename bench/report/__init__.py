@@ -1,0 +1,47 @@
+"""Results -> one self-contained HTML page, PNGs, and the table in bench/README.md: ``python -m bench report``.
+
+The newest result of each scenario is shown. The pictures need matplotlib; without it the page has tables only, and says so.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.report.page import page
+from bench.report.table import README, rewrite, table
+from bench.results import load_all
+from bench.upstreams.cache import out_dir
+
+
+def newest(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """{scenario: its newest result}; results come oldest first. Those of --quick runs mean nothing and are left out."""
+    return {result["scenario"]: result for result in results if not result["options"].get("quick")}
+
+
+def main(results_dir: Path, out: Path | None, readme: Path | None, *, with_quick: bool = False) -> int:
+    """Write everything; 1 when there is nothing to write."""
+    found = load_all(results_dir)
+    shown = {result["scenario"]: result for result in found} if with_quick else newest(found)
+    if not shown:
+        print(f"bench report: no results in {results_dir} (results of --quick don't count)", file=sys.stderr)
+        return 1
+    folder = out or out_dir() / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        from bench.report.pictures import draw_all
+    except ImportError:
+        print("bench report: no pictures: matplotlib is not installed (pip install matplotlib)", file=sys.stderr)
+        pictures: dict[str, Path] = {}
+    else:
+        pictures = draw_all(shown, folder)
+    index = folder / "index.html"
+    index.write_text(page(shown, pictures))
+    target = readme or README
+    if target.exists():
+        target.write_text(rewrite(target.read_text(), table(shown)))
+        print(target)
+    for path in (*pictures.values(), index):
+        print(path)
+    return 0

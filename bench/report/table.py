@@ -1,0 +1,81 @@
+"""The table of bench/README.md: scenario, floor, mpsync, ratio, each peer, date, commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- table: python -m bench report -->", "<!-- end of table -->"
+
+_PEERS_OF = {
+    ("sync-deb-immediate", "cold, seconds"): "immediate deb mirror",
+    ("parse", "parse"): "parse Packages",
+    ("sync-rpm", "cold"): "rpm mirror",
+}
+"""Which contest answers which case."""
+_HIDDEN = ("floor ", "step ")
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """Markdown; one row per figure, floors in a column of their own, contests behind."""
+    lines = [
+        "| scenario | case | floor | mpsync | ratio | peers | date | commit |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    contests = _contests(results.get("peers"))
+    for name, result in results.items():
+        if name == "peers":
+            continue
+        for case in result["cases"]:
+            if case["name"].startswith(_HIDDEN):
+                continue
+            peers = contests.get(_PEERS_OF.get((name, case["name"]), ""), "") if _is_default(case) else ""
+            floor = f"{figure(case['floor'])} {case['unit']}" if case["floor"] is not None else "–"
+            ratio = f"{case['ratio']:.2f}" if case["ratio"] is not None else "–"
+            cells = [name, case["key"], floor, f"{figure(case['median'])} {case['unit']}", ratio, peers or "–"]
+            lines.append("| " + " | ".join([*cells, *_when(result)]) + " |")
+    for contest, peers in contests.items():
+        lines.append("| " + " | ".join(["peers", contest, "–", "–", "–", peers, *_when(results["peers"])]) + " |")
+    return "\n".join(lines)
+
+
+def _contests(result: dict[str, Any] | None) -> dict[str, str]:
+    """{contest: "mpsync 1.0 s, aptly 2.1 s (2.1 ×)"}; a ratio says how many times mpsync's time."""
+    found: dict[str, list[str]] = {}
+    for case in result["cases"] if result else ():
+        ratio = f" ({case['ratio']:.2f} ×)" if case["ratio"] is not None else ""
+        found.setdefault(case["name"], []).append(
+            f"{case['params']['peer']} {figure(case['median'])} {case['unit']}{ratio}"
+        )
+    return {contest: ", ".join(words) for contest, words in found.items()}
+
+
+def _is_default(case: dict[str, Any]) -> bool:
+    params = case["params"]
+    return (
+        str(params.get("workers", 1)) == "1"
+        and params.get("loop", "uvloop") == "uvloop"
+        and str(params.get("scale", 1)) == "1"
+    )
+
+
+def _when(result: dict[str, Any]) -> tuple[str, str]:
+    commit = result["commit"]
+    return result["date"][:10], commit.get("id", "?")[:9] + ("+" if commit.get("is_dirty") else "")
+
+
+def figure(value: float) -> str:
+    """Three digits that matter."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.3f}" if value < 1 else f"{value:.2f}"
+
+
+def rewrite(readme: str, made: str) -> str:
+    """The README with its table replaced. Raises ValueError when the two marks aren't there."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no {BEGIN} … {END} in the README")
+    return f"{before}{BEGIN}\n{made}\n{END}{after}"
