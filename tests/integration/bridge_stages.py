@@ -1,0 +1,347 @@
+"""First stages and parse steps that misbehave in every way; they run in children of the bridge's tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import struct
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from mpsync.errors import MetadataError
+from mpsync.model.content import Artifact, Content
+from mpsync.pipeline.batch import Batch
+from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
+from mpsync.pipeline.first_stage import FirstStage, ParseStage, ParseTask
+
+
+def make_item(text: str, **extra: Any) -> DeclarativeContent:
+    return DeclarativeContent(Content(text.encode(), name=text[:20], kind="test"), extra_data=extra)
+
+
+def make_batch(texts: list[str]) -> Batch:
+    batch = Batch.of([make_item(text) for text in texts])
+    batch.items.clear()
+    return batch
+
+
+def task(step: str, **context: Any) -> ParseTask:
+    return ParseTask(f"bridge_stages:{step}", Path(context.pop("path", "/nowhere")), context)
+
+
+class Idle(FirstStage):
+    """Puts nothing."""
+
+    async def run(self) -> None:
+        pass
+
+
+class Rows(FirstStage):
+    """Puts options.rows items."""
+
+    async def run(self) -> None:
+        for row in range(self.options["rows"]):
+            await self.put(make_item(f"row {row}"))
+        self.result["pid"] = os.getpid()
+
+
+class Killed(FirstStage):
+    """Puts a row, and is killed by options.signal once the core has it."""
+
+    async def run(self) -> None:
+        item = make_item("first")
+        await self.put(item)
+        await item.resolution()
+        os.kill(os.getpid(), self.options["signal"])
+        await asyncio.sleep(60)
+
+
+class Sleeps(FirstStage):
+    """Puts a row and waits for ever; options.blocks: without letting its loop turn."""
+
+    async def run(self) -> None:
+        item = make_item(str(os.getpid()))
+        await self.put(item)
+        await item.resolution()
+        if self.options.get("blocks"):
+            busy_wait(60)
+        await asyncio.sleep(60)
+
+
+def busy_wait(seconds: float) -> None:
+    end = monotonic() + seconds
+    while monotonic() < end:
+        sum(range(1000))
+
+
+class Raises(FirstStage):
+    """Raises the error that options.what names."""
+
+    async def run(self) -> None:
+        await self.put(make_item("before"))
+        match self.options["what"]:
+            case "metadata":
+                raise MetadataError("dists/x/Release", "no such field", "Suite", "nothing")
+            case "foreign":
+                raise LookupError("who is it", object())
+            case "exit":
+                sys.exit(7)
+
+
+class Prints(FirstStage):
+    """Prints, as a plugin's author does while debugging; to the descriptor too."""
+
+    async def run(self) -> None:
+        print("printed by a plugin")
+        os.write(1, b"written by a plugin\n")
+        await self.put(make_item("row"))
+
+
+class Modules(FirstStage):
+    """Reports what is imported in its process."""
+
+    async def run(self) -> None:
+        await self.put(make_item("row"))
+        self.result["modules"] = sorted(sys.modules)
+        self.result["pid"] = os.getpid()
+
+
+class Awaits(FirstStage):
+    """Puts options.items items and awaits all of them at once."""
+
+    async def run(self) -> None:
+        items = [make_item(f"item {number}") for number in range(self.options["items"])]
+        for item in items:
+            await self.put(item)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(item.resolution()) for item in items]
+        found = [task.result() for task in tasks]
+        self.result["resolved"] = [content.pk if content is not None else None for content in found]
+
+
+class AwaitsOne(FirstStage):
+    """Awaits one item, and reports what came of it: its id, None, or the error's class and arguments."""
+
+    async def run(self) -> None:
+        item = make_item("awaited", **self.options.get("extra_data", {}))
+        item.on_failure = self.options.get("on_failure")
+        await self.put(item)
+        try:
+            content = await item.resolution()
+        except MetadataError as error:
+            self.result["error"] = [type(error).__name__, *error.args]
+            self.result["note"] = error.__notes__[0]
+        else:
+            self.result["resolved"] = None if content is None else content.pk
+            self.result["paths"] = {} if content is None else {k: str(v) for k, v in content.local_paths.items()}
+
+
+class AwaitsView(FirstStage):
+    """Puts a batch, and awaits one row of it."""
+
+    async def run(self) -> None:
+        batch = make_batch(["one", "two", "three"])
+        item = batch.item(1)
+        await self.put(batch)
+        content = await item.resolution()
+        self.result["resolved"] = content is not None and [content.pk, content.raw.decode()]
+
+
+class CancelsOne(FirstStage):
+    """Three wait for one item; the first is cancelled."""
+
+    async def run(self) -> None:
+        item = make_item("awaited")
+        waiting = [asyncio.create_task(item.resolution()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.sleep(0)
+        await self.put(item)
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        self.result["cancelled"] = [isinstance(found, asyncio.CancelledError) for found in done]
+
+
+class LeavesWaiter(FirstStage):
+    """Awaits an item that nobody resolves, loses patience, and ends."""
+
+    async def run(self) -> None:
+        item = make_item("forgotten")
+        await self.put(item)
+        waiting = asyncio.create_task(item.resolution())
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        self.result["ended"] = True
+
+
+class Floods(FirstStage):
+    """Many small items, all awaited, and much more than the credit: both directions are full of messages."""
+
+    async def run(self) -> None:
+        resolved = 0
+
+        async def wait_for(item: DeclarativeContent) -> None:
+            nonlocal resolved
+            content = await item.resolution()
+            resolved += content is not None
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.options["items"]):
+                item = make_item(f"{number} " + os.urandom(self.options["size"]).hex())
+                group.create_task(wait_for(item))
+                await self.put(item)
+        self.result["resolved"] = resolved
+
+
+class DeclaresMany(FirstStage):
+    """Items that nobody keeps; reports how many the bridge still knows here at most."""
+
+    async def run(self) -> None:
+        most = 0
+        for number in range(self.options["items"]):
+            await self.put(make_item(f"item {number}"))
+            if number % 1000 == 0 and hasattr(self._out_q, "_items"):
+                most = max(most, len(self._out_q._items))
+        self.result["most"] = most
+
+
+class BadExtraData(FirstStage):
+    """An item that cannot cross."""
+
+    async def run(self) -> None:
+        try:
+            await self.put(make_item("bad", value={1, 2}))
+        except Exception as error:
+            self.result["raised"] = str(error)
+
+
+class BadName(FirstStage):
+    """A row that only proves bad when a timer sends it."""
+
+    async def run(self) -> None:
+        item = make_item("bad")
+        assert item.content is not None
+        item.content.name = {1, 2}  # type: ignore[assignment]  # that is the point
+        await self.put(item)
+        await asyncio.sleep(60)
+
+
+class BadResult(FirstStage):
+    async def run(self) -> None:
+        self.result["it"] = {1, 2}
+
+
+class OnDemand(FirstStage):
+    """Awaits a deferred artifact's content, and asks for its file."""
+
+    async def run(self) -> None:
+        artifact = DeclarativeArtifact(
+            Artifact(size=3, sha256="00" * 32), url="a", relative_path="a", remote=UPSTREAM, deferred_download=True
+        )
+        item = DeclarativeContent(Content(b"deferred", kind="test"), [artifact])
+        await self.put(item)
+        content = await item.resolution()
+        assert content is not None
+        self.result["path"] = str(content.local_path)
+
+
+class Reports(FirstStage):
+    """Skips, notes, moves, and asks for a top file."""
+
+    async def run(self) -> None:
+        self.skip("a thing", "no reason")
+        self.note("name", "text")
+        self.host.progress("index", 3, 10)
+        found = [await self.top_file(path) for path in ("there", "missing")]
+        self.result["top"] = [None if top is None else [str(top.path), top.size_bytes, top.sha256] for top in found]
+
+
+class Parses(FirstStage):
+    """Has options.steps parsed side by side: [step, context] each."""
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.parse(task(step, **context))) for step, context in self.options["steps"]]
+        self.result["rows"] = [[found.result().rows, found.result().remembered] for found in tasks]
+
+
+class ParsesOne(FirstStage):
+    """Parses one task, and lets its error out as it is."""
+
+    async def run(self) -> None:
+        found = await self.parse(task(self.options["step"], **self.options.get("context", {})))
+        self.result["rows"] = found.rows
+
+
+class ParsesAndLeaves(FirstStage):
+    """Has something parsed and doesn't wait for it."""
+
+    async def run(self) -> None:
+        self._left = asyncio.create_task(self.parse(task(self.options["step"], **self.options.get("context", {}))))
+        self._left.add_done_callback(lambda left: left.exception())
+        await asyncio.sleep(0.05)
+
+
+class ParsesIndex(FirstStage):
+    """One DebIndex: options.task is a whole ParseTask as plain values."""
+
+    async def run(self) -> None:
+        found = await self.parse(ParseTask(**{**self.options["task"], "path": Path(self.options["task"]["path"])}))
+        self.result["rows"] = found.rows
+
+
+class Step(ParseStage):
+    """context.rows rows."""
+
+    async def run(self) -> None:
+        rows = self.task.context.get("rows", 3)
+        self.rows = rows
+        for row in range(rows):
+            await self.put(make_batch([f"{self.task.context.get('name', '')} {row}"]))
+            await asyncio.sleep(self.task.context.get("pause_s", 0))
+
+
+class FailingStep(ParseStage):
+    async def run(self) -> None:
+        await asyncio.sleep(self.task.context.get("after_s", 0))
+        raise MetadataError("Packages", "broken at line 3")
+
+
+class ForeignStep(ParseStage):
+    async def run(self) -> None:
+        raise KeyError("Package")
+
+
+class BlockingStep(ParseStage):
+    """Says its pid, then works for a minute without letting the loop turn."""
+
+    async def run(self) -> None:
+        await self.put(make_batch([str(os.getpid())]))
+        await asyncio.sleep(0.1)
+        busy_wait(60)
+
+
+class MidFrameStep(ParseStage):
+    """Is killed in the middle of writing a frame."""
+
+    async def run(self) -> None:
+        await self.put(make_batch(["whole"]))
+        await asyncio.sleep(0.2)
+        pipe = self._out_q._endpoint._outbound._writer.fileno()  # type: ignore[union-attr]  # an Uplink
+        os.write(pipe, struct.pack("!i", 1_000_000) + b"half a frame")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class CutStep(ParseStage):
+    """A step that can be cut, and whose unpacking makes a file and never ends."""
+
+    can_cut = True
+
+    @classmethod
+    def decompress(cls, task: ParseTask, into: Path) -> None:
+        into.write_bytes(b"x" * 1000)
+        if task.context.get("is_killed"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        busy_wait(60)
