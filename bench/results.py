@@ -72,11 +72,11 @@ class Case:
             "params": self.params,
             "unit": self.unit,
             "is_better": self.is_better,
-            "median": round(self.median, 4),
-            "floor": None if self.floor is None else round(self.floor, 4),
+            "median": round(self.median, 6),
+            "floor": None if self.floor is None else round(self.floor, 6),
             "floor_name": self.floor_name,
             "ratio": None if self.ratio is None else round(self.ratio, 3),
-            "values": [round(value, 4) for value in self.values],
+            "values": [round(value, 6) for value in self.values],
             "details": self.details,
         }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.report.page import page
-from bench.report.table import README, rewrite, table
+from bench.report.table import README, markdown, rewrite
 from bench.results import load_all
 from bench.upstreams.cache import out_dir
 
@@ -40,7 +40,7 @@ def main(results_dir: Path, out: Path | None, readme: Path | None, *, with_quick
     index.write_text(page(shown, pictures))
     target = readme or README
     if target.exists():
-        target.write_text(rewrite(target.read_text(), table(shown)))
+        target.write_text(rewrite(target.read_text(), markdown(shown)))
         print(target)
     for path in (*pictures.values(), index):
         print(path)

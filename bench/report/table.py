@@ -17,7 +17,7 @@ _PEERS_OF = {
 _HIDDEN = ("floor ", "step ")
 
 
-def table(results: dict[str, dict[str, Any]]) -> str:
+def markdown(results: dict[str, dict[str, Any]]) -> str:
     """Markdown; one row per figure, floors in a column of their own, contests behind."""
     lines = [
         "| scenario | case | floor | mpsync | ratio | peers | date | commit |",
