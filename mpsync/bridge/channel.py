@@ -87,7 +87,7 @@ class Endpoint:
         self._outbound.close()
         await asyncio.to_thread(self._outbound.join_thread)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """After the other process has ended: no thread, descriptor or semaphore is left. Harmless when called twice."""
         if self._is_closed:
             return
@@ -99,19 +99,12 @@ class Endpoint:
         self._inbound = self._outbound = None  # with the last reference to a queue its semaphores go
         outbound.close()
         outbound.cancel_join_thread()
-        for thread in (self._reader, outbound._thread):  # the reader meets the end of file, the feeder EPIPE
-            await _ended(thread)
+        for thread in (self._reader, outbound._thread):  # the reader meets the end of file, the feeder EPIPE: at once
+            if thread is not None:
+                thread.join(THREAD_GRACE_S)
         outbound._writer.close()
         inbound.close()
         inbound._reader.close()
-
-
-async def _ended(thread: threading.Thread | None) -> None:
-    """Wait for a thread that ends any moment, without another thread to do so; give up after THREAD_GRACE_S."""
-    tries = int(THREAD_GRACE_S / _RETRY_S)
-    while thread is not None and thread.is_alive() and tries:
-        await asyncio.sleep(_RETRY_S)
-        tries -= 1
 
 
 def make_queues() -> tuple[Any, Any]:

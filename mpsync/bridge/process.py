@@ -84,22 +84,20 @@ class ChildProcess:
         """End it, by force if need be, and leave nothing of it; also when this is cancelled meanwhile."""
         try:
             self.terminate()
-            if not await self._wait(TERM_GRACE_S):
-                self._process.kill()
-                await self._wait(None)
-            await self._endpoint.close()
-        except BaseException:
+            await self._wait(TERM_GRACE_S)
+        finally:
             self.kill()
-            raise
-        self._is_closed = True
-        del self._process.unit  # it refers to the queues
-        self._process.close()
 
     def kill(self) -> None:
-        """End it now, where there is no time for ``close()``."""
-        if not self._is_closed:
-            self._process.kill()
-            self._process.aio_process.join()  # a killed process ends at once
+        """End it now, and leave nothing of it. Harmless when called again."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._process.kill()
+        self._process.aio_process.join()  # a killed process ends at once
+        self._endpoint.close()
+        del self._process.unit  # it refers to the queues
+        self._process.close()
 
     async def _wait(self, timeout_s: float | None) -> bool:
         """Whether it has ended, within ``timeout_s``; its sentinel wakes us, nobody polls."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from bridging import TOP_FILE, Core, Resolver
+
 from mpsync.bridge.errors import BadFrame
 from mpsync.errors import MetadataError, PluginError
 from mpsync.pipeline.batch import Batch
