@@ -76,7 +76,7 @@ def test_report_writes_one_page_pictures_and_the_table(tmp_path: Path) -> None:
     for name in ("sync-deb", "parse"):
         scenario.run(scenario.discover()[name], Options(repeat=1, quick=True, packages=60)).save(results)
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    readme.write_text(f"before\n{table.BEGIN}\nstale figures\n{table.END}\nafter\n")
 
     assert report.main(results, tmp_path / "out", readme, with_quick=True) == 0
 
@@ -84,7 +84,7 @@ def test_report_writes_one_page_pictures_and_the_table(tmp_path: Path) -> None:
     assert "data:image/png;base64," in page
     assert "http://" not in page.replace("http://127.0.0.1", "")
     assert "| sync-deb | cold " in readme.read_text()
-    assert "old" not in readme.read_text()
+    assert "stale figures" not in readme.read_text()
     assert (tmp_path / "out" / "sync-deb-memory.png").stat().st_size > 1000
 
 
