@@ -105,7 +105,7 @@ def profile(
         context.note("no profile: py-spy is not installed (pip install py-spy)")
         return
     path = context.profile_path(name)
-    spied = [program, "record", "--subprocesses", "--rate", "500", "--idle", "--output", str(path), "--"]
+    spied = [program, "record", "--subprocesses", "--rate", "500", "--output", str(path), "--"]
     run = run_command([*spied, *command(upstream, data_dir, variant, extra)], data_dir=data_dir, check=False)
     if run.exit_code or not path.exists():
         context.note(f"no profile of {name}: py-spy said {run.stderr.strip()[-300:]!r}")
