@@ -19,6 +19,8 @@ class MpsyncError(Exception):
     url: str | None = None
     expected: str | None = None
     got: str | None = None
+    hint: str | None = None
+    """What to do about it, for people; not part of the JSON contract."""
 
     def details(self) -> dict[str, str]:
         """``{type, message, url?, expected?, got?}``: the contract of the JSON summary (docs/reference/json.md)."""

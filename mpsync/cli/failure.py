@@ -69,9 +69,8 @@ def _print(error: BaseException, details: dict[str, str]) -> None:
     for name in ("url", "expected", "got"):
         if details.get(name) and details[name] not in details["message"]:
             print(f"  {name}: {printable(details[name])}", file=sys.stderr)
-    hint = getattr(error, "hint", None)
-    if hint:
-        print(f"  {hint}", file=sys.stderr)
+    if isinstance(error, MpsyncError) and error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
 
 
 def leaf(error: BaseException) -> BaseException:

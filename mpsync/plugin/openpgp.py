@@ -41,6 +41,8 @@ _KEY_SUFFIXES = (".gpg", ".asc", ".pgp")
 class Unsigned(TrustError):
     """There is no signature."""
 
+    hint = "use another mirror, or --no-verify to take everything on trust"
+
     def __init__(self, where: str) -> None:
         super().__init__(where, "is not signed")
         self.args = (where,)
@@ -57,6 +59,8 @@ class UnsignedText(TrustError):
 class UnknownKey(TrustError):
     """None of the keys that signed is in the keyring: ``key_ids`` is what to look for."""
 
+    hint = "if you trust these keys, give the file that holds them: --keyring FILE"
+
     def __init__(self, where: str, key_ids: tuple[str, ...]) -> None:
         super().__init__(where, f"is signed by keys that are not in the keyring: {', '.join(key_ids) or 'unnamed'}")
         self.args = (where, key_ids)
@@ -65,6 +69,8 @@ class UnknownKey(TrustError):
 
 class BadSignature(TrustError):
     """A key of the keyring signed other bytes than these, or in a way that is no longer considered secure."""
+
+    hint = "the mirror is broken or somebody tampers with it: try another mirror, or later"
 
     def __init__(self, where: str, key_ids: tuple[str, ...]) -> None:
         super().__init__(
@@ -76,6 +82,8 @@ class BadSignature(TrustError):
 
 class ExpiredKey(TrustError):
     """The signature is good, but its key has expired, or had when it signed."""
+
+    hint = "get the archive's current keys, and give them with --keyring FILE"
 
     def __init__(self, where: str, fingerprint: str, when: datetime) -> None:
         super().__init__(where, f"key {fingerprint} expired on {when:%Y-%m-%d %H:%M} UTC")

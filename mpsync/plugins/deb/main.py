@@ -41,6 +41,7 @@ class DebPlugin(Plugin):
         add(
             "--keyring",
             action="append",
+            type=_absolute,
             metavar="FILE",
             help="OpenPGP keys that may sign (default: the machine's keyrings)",
         )

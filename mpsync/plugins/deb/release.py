@@ -37,9 +37,13 @@ _RFC822 = re.compile(
 class WeakDigests(MetadataError):
     """A Release file, or a file it names, has only digests that prove nothing (md5, sha1)."""
 
+    hint = "--allow-weak-digests accepts md5 and sha1: for old archives you trust by other means"
+
 
 class Expired(TrustError):
     """Valid-Until has passed: the mirror is stale, or replays an old state."""
+
+    hint = "the mirror is stale: use another one; --no-check-valid-until accepts it, for archives that are no longer updated"
 
     def __init__(self, where: str, valid_until: datetime) -> None:
         super().__init__(where, f"Valid-Until {valid_until:%Y-%m-%d %H:%M} UTC has passed")
@@ -50,6 +54,8 @@ class Expired(TrustError):
 class FutureDate(TrustError):
     """Date lies more than a day ahead: the mirror's clock or ours is wrong."""
 
+    hint = "is this machine's clock right?"
+
     def __init__(self, where: str, date: datetime, now: datetime) -> None:
         said = f"Date {date:%Y-%m-%d %H:%M} UTC lies in the future"
         super().__init__(where, f"{said}; our clock says {now:%Y-%m-%d %H:%M} UTC")
@@ -59,6 +65,8 @@ class FutureDate(TrustError):
 
 class Rollback(TrustError):
     """Date is older than that of the state we hold, or gone."""
+
+    hint = "the mirror is older than what is held, or replays it: use another one, or wait until it has caught up"
 
     def __init__(self, where: str, date: datetime | None, held: datetime) -> None:
         said = f"Date {date:%Y-%m-%d %H:%M} UTC is older than" if date else "has no Date, unlike"

@@ -18,6 +18,8 @@ _BEGIN, _SIGNATURE = b"-----BEGIN PGP SIGNED MESSAGE-----", b"-----BEGIN PGP SIG
 class NoLongerSigned(TrustError):
     """A suite that was signed when we last synced is not signed any more (CVE-2014-0488's class)."""
 
+    hint = "if upstream really gave up signing: --no-verify"
+
     def __init__(self, where: str) -> None:
         super().__init__(where, "was signed before and is not any more")
         self.args = (where,)

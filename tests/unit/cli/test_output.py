@@ -119,7 +119,7 @@ def test_a_bug_shows_its_traceback_and_asks_to_be_reported(capsys: pytest.Captur
 
 def test_a_hint_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     error = ConfigError("it is busy")
-    error.hint = "give --wait"  # type: ignore[attr-defined]  # any error may have one
+    error.hint = "give --wait"
 
     _, _, said = outcome(error, capsys)
 
