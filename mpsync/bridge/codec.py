@@ -54,11 +54,17 @@ def decode(frame: bytes) -> Message:
 
 
 def plain(value: Any) -> Any:
-    """JSON values as they are; datetime, Path, bytes and tuples tagged. Raises BadFrame for anything else."""
+    """JSON values as they are; datetime, Path, bytes and tuples tagged. Raises BadFrame for anything else.
+
+    A dict's keys are text: JSON would make text of any other, and in-process they would stay what they are.
+    """
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, dict):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        if not all(isinstance(key, str) for key in value):
+            raise BadFrame(f"{value!r:.80} cannot cross to another process: its keys are not all text")
+        made = {key: plain(inner) for key, inner in value.items()}
+        return {_TAG: "dict", "v": made} if _TAG in made else made
     if isinstance(value, list):
         return [plain(inner) for inner in value]
     if isinstance(value, tuple):
@@ -70,7 +76,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return {_TAG: "bytes", "v": value.hex()}
     if isinstance(value, Error):
-        return asdict(value)
+        return plain(asdict(value))
     raise BadFrame(f"{type(value).__name__} {value!r:.80} cannot cross to another process: use plain values")
 
 
@@ -83,6 +89,8 @@ def unplain(value: Any) -> Any:
     match value.get(_TAG):
         case None:
             return {key: unplain(inner) for key, inner in value.items()}
+        case "dict":
+            return {key: unplain(inner) for key, inner in made.items()}
         case "tuple":
             return tuple(unplain(inner) for inner in made)
         case "datetime":
