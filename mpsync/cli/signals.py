@@ -69,8 +69,8 @@ def handled() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler in before.items():  # one more while the interpreter ends must not spoil the exit code
+            signal.signal(number, handler if _state.number is None else signal.SIG_IGN)
 
 
 @contextmanager
