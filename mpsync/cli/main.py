@@ -16,15 +16,16 @@ EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_BROKEN_PIPE = 0, 1, 2, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point. Returns the exit code."""
+    """Entry point. Returns the exit code. argv None: this is the console script, and the process ends behind it."""
     from mpsync.cli import signals
 
+    is_console = argv is None
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = None
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks must not end the command
             stream.reconfigure(errors="backslashreplace")
-    with signals.handled():
+    with signals.handled(is_last=is_console):
         try:
             from mpsync.cli.parser import parse
 

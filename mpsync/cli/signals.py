@@ -55,8 +55,11 @@ _state = _State()
 
 
 @contextmanager
-def handled() -> Iterator[None]:
-    """Handle SIGINT, SIGTERM and SIGHUP inside the block, unless we were started with them ignored (nohup)."""
+def handled(*, is_last: bool = False) -> Iterator[None]:
+    """Handle SIGINT, SIGTERM and SIGHUP inside the block, unless we were started with them ignored (nohup).
+
+    is_last  the process ends behind the block: a signal while the interpreter ends must not spoil the exit code
+    """
     global _state
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -69,8 +72,8 @@ def handled() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():  # one more while the interpreter ends must not spoil the exit code
-            signal.signal(number, handler if _state.number is None else signal.SIG_IGN)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if is_last else handler)
 
 
 @contextmanager
