@@ -59,6 +59,23 @@ class Killed(FirstStage):
         await asyncio.sleep(60)
 
 
+class Interrupted(FirstStage):
+    """Gets a SIGINT, as from the terminal, and goes on."""
+
+    async def run(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0.05)
+        await self.put(make_item("after"))
+
+
+class Fills(FirstStage):
+    """Puts options.rows rows of 1000 bytes that don't compress."""
+
+    async def run(self) -> None:
+        for _ in range(self.options["rows"]):
+            await self.put(make_item(os.urandom(1000).decode("latin-1")))
+
+
 class Sleeps(FirstStage):
     """Puts a row and waits for ever; options.blocks: without letting its loop turn."""
 
@@ -332,6 +349,20 @@ class MidFrameStep(ParseStage):
         pipe = self._out_q._endpoint._outbound._writer.fileno()  # type: ignore[union-attr]  # an Uplink
         os.write(pipe, struct.pack("!i", 1_000_000) + b"half a frame")
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class StubbornCutStep(ParseStage):
+    """Doesn't heed SIGTERM, and makes its file late; context.marker is a file that says it has begun."""
+
+    can_cut = True
+
+    @classmethod
+    def decompress(cls, task: ParseTask, into: Path) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        Path(task.context["marker"]).touch()
+        busy_wait(0.15)
+        into.write_bytes(b"x" * 1000)
+        busy_wait(60)
 
 
 class CutStep(ParseStage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,25 @@ async def test_a_stage_may_end_while_an_item_it_no_longer_awaits_is_unresolved(c
     assert result == {"ended": True}
 
 
+class Hoards(Stage):
+    """Hands on nothing before all has come."""
+
+    @property
+    def is_idle(self) -> bool:
+        return False
+
+    async def run(self) -> None:
+        for item in [item async for item in self.items()]:
+            await self.put(item)
+
+
+async def test_a_stage_ends_though_what_it_no_longer_awaits_is_resolved_after_its_end(core: Core) -> None:
+    result = await core.run("LeavesWaiter", between=[Hoards()])
+
+    assert result == {"ended": True}
+    assert core.texts == ["forgotten"]
+
+
 class Batches(Stage):
     """Hands on as batches() gives."""
 
@@ -149,6 +169,23 @@ async def test_no_row_of_a_flood_that_is_awaited_both_ways_is_lost(core: Core) -
     result = await core.run("Floods", {"items": 3000, "size": 500})
 
     assert result["resolved"] == len(core.texts) == 3000
+
+
+async def test_a_child_puts_no_more_than_its_credit_while_the_core_is_busy(tmp_path: Path) -> None:
+    held: list[int] = []
+    core = Core(tmp_path, settings={"credit_bytes": 50_000, "batch_rows": 10, "queue_rows": 10})
+
+    async def look_later(batch: Batch) -> None:
+        if not held:
+            await asyncio.sleep(0.3)
+            held.append(sum(map(len, core.children[0].frames._queue)))
+
+    core.resolver = Resolver(lambda batch: asyncio.ensure_future(look_later(batch)))
+
+    await core.run("Fills", {"rows": 1000})
+
+    assert len(core.texts) == 1000
+    assert 25_000 < held[0] < 100_000
 
 
 async def test_declared_items_that_nobody_keeps_take_no_memory_in_the_core(core: Core) -> None:

@@ -94,7 +94,11 @@ async def test_a_foreign_exception_arrives_as_child_failed(core: Core) -> None:
     assert "bridge_stages.py" in caught.value.remote_traceback
 
 
-async def test_printing_in_a_child_leaves_the_cores_stdout_clean(core: Core, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_printing_in_a_child_leaves_the_cores_stdout_clean(
+    core: Core, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
     await core.run("Prints")
 
     out, err = capfd.readouterr()
@@ -235,3 +239,37 @@ async def test_a_text_that_a_killed_worker_unpacked_is_removed(tmp_path: Path) -
 
     assert list(tmp_path.iterdir()) == [index]
     index.unlink()
+
+
+async def test_a_text_that_is_unpacked_after_the_core_gave_up_is_removed(tmp_path: Path) -> None:
+    index, marker = tmp_path / "index", tmp_path / "marker"
+    index.write_bytes(b"x" * (remote_stage.CUT_BYTES + 1))
+    options = {"step": "StubbornCutStep", "context": {"path": str(index), "marker": str(marker)}}
+    run = asyncio.create_task(Core(tmp_path, workers=3).run("ParsesOne", options))
+    while not marker.exists():  # noqa: ASYNC110  # another process makes it
+        await asyncio.sleep(0.01)
+
+    run.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert sorted(tmp_path.iterdir()) == [index, marker]
+    index.unlink()
+    marker.unlink()
+
+
+async def test_a_child_ignores_sigint(core: Core) -> None:
+    await core.run("Interrupted")
+
+    assert core.texts == ["after"]
+
+
+async def test_a_child_that_gets_sigint_while_it_starts_ignores_it(core: Core) -> None:
+    run = asyncio.create_task(core.run("Rows", {"rows": 1}))
+    while not core.children:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0)
+
+    os.kill(core.children[0].pid, signal.SIGINT)
+
+    await run
+    assert core.texts == ["row 0"]
