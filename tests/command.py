@@ -39,7 +39,7 @@ class Command:
     def __init__(self, data_dir: Path, **env: str) -> None:
         self.data_dir = data_dir
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("MPSYNC_")}
-        self.env |= {"MPSYNC_DATA_DIR": str(data_dir), "COLUMNS": "200", **env}
+        self.env |= {"MPSYNC_DATA_DIR": str(data_dir), "COLUMNS": "200", "MPSYNC_RETRIES": "1", **env}
 
     def start(self, *arguments: str | Path | int, **options: Any) -> subprocess.Popen[str]:
         """A process in a session of its own, so that the whole group can be signalled."""
