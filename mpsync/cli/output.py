@@ -26,7 +26,8 @@ def print_json(document: Any) -> None:
 
 def printable(text: object) -> str:
     """Text from upstream, harmless on a terminal: control characters and escapes become ``?``."""
-    return "".join(char if char.isprintable() else "?" for char in str(text))
+    text = str(text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
 def sync_document(summary: Summary) -> dict[str, Any]:
