@@ -1,0 +1,1 @@
+"""The one part of pulpcore's plugin API that exists here is ``stages``."""
