@@ -2,6 +2,7 @@
 
 messages     what crosses          codec    as bytes          channel   a pair of queues
 process      a child, seen by us   child    seen by itself    uplink    a child's output queue
+step_host    what a parse step may ask
 remote_stage the pipeline's first stage, for children; local_stage: the same in-process
 """
 

@@ -18,6 +18,7 @@ from mpsync.bridge.channel import Endpoint
 from mpsync.bridge.codec import decode, decode_error, encode_error
 from mpsync.bridge.messages import Answer, Ask, Credit, Done, End, Finish, Message, Report, Settled, Work
 from mpsync.bridge.plain_task import task_from_plain, task_to_plain
+from mpsync.bridge.step_host import StepHost
 from mpsync.bridge.uplink import Uplink
 from mpsync.errors import MpsyncError
 from mpsync.pipeline.first_stage import FirstStage, Parsed, ParseStage, ParseTask, TopFile, load
@@ -40,9 +41,9 @@ async def run_child(down: Any, up: Any, stage: tuple[str, dict[str, Any]] | None
     child = _Child(endpoint, Uplink(endpoint, bounds["frame_rows"], bounds["frame_bytes"], bounds["credit_bytes"]))
     endpoint.receive(child.on_frame, _core_is_gone)
     await child.run(stage)
-    await endpoint.flush()
-    sys.stdout.flush()
+    sys.stdout.flush()  # now: once its pipe has ended, the core doesn't wait for a child any more
     sys.stderr.flush()
+    await endpoint.flush()
     os._exit(0)  # the reader thread still waits for the core, which may never speak again
 
 
@@ -153,7 +154,7 @@ class _Child:
                 self._uplink.send(Done(work.request, _unpack(step, task, Path(work.into), work.parts)))
                 return
             made = step(task)
-            made.host = self
+            made.host = StepHost(self, task.step)
             made._connect(None, self._uplink)  # type: ignore[arg-type]  # as above
             await made.run()
             self._uplink.send(Done(work.request, made.rows))

@@ -33,6 +33,17 @@ class ChildDied(BridgeError):
         return f"child process {self.pid} ({self.stage}) {end}; the last it sent was {self.last_frame}"
 
 
+class CannotStart(BridgeError):
+    """The system has no room for one more child process."""
+
+    def __init__(self, stage: str, why: str) -> None:
+        super().__init__(stage, why)
+        self.stage, self.why = stage, why
+
+    def __str__(self) -> str:
+        return f"cannot start a child process for {self.stage}: {self.why}"
+
+
 class ChildFailed(PluginError):
     """A plugin's stage raised something that is not an MpsyncError: a bug in it, or in us."""
 

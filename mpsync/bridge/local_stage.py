@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from mpsync.bridge.spec import Services, StageSpec
+from mpsync.bridge.step_host import StepHost
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.declarative import DeclarativeContent
 from mpsync.pipeline.first_stage import FirstStage, Parsed, ParseStage, ParseTask, TopFile, load
@@ -53,7 +54,7 @@ class LocalStage(Stage):
         if remembered is not None:
             return Parsed(remembered, remembered=True)
         step: ParseStage = load(task.step)(task)
-        step.host = self
+        step.host = StepHost(self, task.step)
         step._connect(None, _Tap(self))  # type: ignore[arg-type]  # as above
         self._parsing += 1
         try:

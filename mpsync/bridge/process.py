@@ -13,7 +13,7 @@ from typing import Any
 from mpsync.bridge.channel import Endpoint, make_queues
 from mpsync.bridge.child import run_child
 from mpsync.bridge.codec import encode
-from mpsync.bridge.errors import ChildDied
+from mpsync.bridge.errors import CannotStart, ChildDied
 from mpsync.bridge.messages import Message
 from mpsync.settings import Settings
 
@@ -23,7 +23,8 @@ TERM_GRACE_S = 0.3
 class ChildProcess:
     """A child of the core. ``frames`` is what it sent; None in it says that it is gone.
 
-    stage  (factory, options) of the first stage it runs, or None: it only parses
+    stage   (factory, options) of the first stage it runs, or None: it only parses
+    raises  CannotStart
     """
 
     def __init__(self, stage: tuple[str, dict[str, Any]] | None, settings: Settings) -> None:
@@ -32,23 +33,26 @@ class ChildProcess:
         self.last_frame = "nothing"
         self._taken = 0
         self._is_closed = False
-        up, down = make_queues()
         bounds = {
             "frame_rows": settings.batch_rows,
             "frame_bytes": settings.frame_bytes,
             "credit_bytes": settings.credit_bytes,
         }
-        with _no_manager(), _no_main(), _no_interrupt():
-            from aiomultiprocess.core import Process
+        try:
+            up, down = make_queues()
+            with _no_manager(), _no_main(), _no_interrupt():
+                from aiomultiprocess.core import Process
 
-            self._process = Process(
-                target=run_child,
-                args=(down, up, stage, bounds),
-                loop_initializer=_loop_factory(settings.loop),
-                daemon=True,
-                name=f"mpsync {self.name}",
-            )
-            self._process.start()
+                self._process = Process(
+                    target=run_child,
+                    args=(down, up, stage, bounds),
+                    loop_initializer=_loop_factory(settings.loop),
+                    daemon=True,
+                    name=f"mpsync {self.name}",
+                )
+                self._process.start()
+        except OSError as exc:
+            raise CannotStart(self.name, str(exc)) from exc
         self.pid: int = self._process.pid or 0
         self._endpoint = Endpoint(up, down, f"child {self.pid}")
         self._endpoint.take_side()

@@ -10,6 +10,7 @@ import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from mpsync.bridge.codec import decode, decode_batch, decode_error, encode_error
@@ -39,12 +40,14 @@ class RemoteStage(Stage):
         self._work: dict[int, asyncio.Future[Done]] = {}
         self._next_work = 0
         self._busy = 0
+        self._idle_since = 0.0
         self._texts: list[Path] = []
         self._awaits: set[asyncio.Task[None]] = set()
         self._has_ended = False
 
     async def run(self) -> None:
         await self._start()
+        self._idle_since = perf_counter()
         try:
             async with asyncio.TaskGroup() as group:
                 for child in self._children:
@@ -93,7 +96,7 @@ class RemoteStage(Stage):
                 if self._has_ended:
                     return
                 raise await child.died()
-            self._busy += 1
+            self._begin_work()
             try:
                 message = decode(frame)
                 child.note_frame(type(message).__name__)
@@ -123,7 +126,17 @@ class RemoteStage(Stage):
                         for other in self._children:
                             other.send(Finish())
             finally:
-                self._busy -= 1
+                self._end_work()
+
+    def _begin_work(self) -> None:
+        if not self._busy:
+            self.meter.wait_in_s += perf_counter() - self._idle_since
+        self._busy += 1
+
+    def _end_work(self) -> None:
+        self._busy -= 1
+        if not self._busy:
+            self._idle_since = perf_counter()
 
     async def _take(self, child: ChildProcess, body: bytes) -> None:
         batch, tickets, released = decode_batch(body)

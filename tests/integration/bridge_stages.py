@@ -340,6 +340,14 @@ class BlockingStep(ParseStage):
         busy_wait(60)
 
 
+class NestingStep(ParseStage):
+    """Has something parsed itself."""
+
+    async def run(self) -> None:
+        self.host.skip("one", "two")
+        self.rows = (await self.host.parse(task("Step"))).rows
+
+
 class MidFrameStep(ParseStage):
     """Is killed in the middle of writing a frame."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -12,9 +14,9 @@ import pytest
 from bridging import Core, Resolver, own_children
 
 from mpsync.bridge import remote_stage
-from mpsync.bridge.errors import ChildDied, ChildFailed
+from mpsync.bridge.errors import CannotStart, ChildDied, ChildFailed
 from mpsync.bridge.messages import Answer, Message
-from mpsync.errors import MetadataError, MpsyncError
+from mpsync.errors import MetadataError, MpsyncError, PluginError
 from mpsync.pipeline.batch import Batch
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
@@ -273,3 +275,33 @@ async def test_a_child_that_gets_sigint_while_it_starts_ignores_it(core: Core) -
 
     await run
     assert core.texts == ["row 0"]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+async def test_a_parse_step_that_has_something_parsed_is_an_error_and_no_hang(workers: int, tmp_path: Path) -> None:
+    core = Core(tmp_path, workers)
+
+    with pytest.raises(PluginError, match="NestingStep: a parse step can't have something parsed"):
+        await core.run("ParsesOne", {"step": "NestingStep"})
+
+    assert core.progress.skipped == [{"what": "one", "why": "two"}]
+
+
+async def test_a_child_that_cannot_be_started_is_an_error_that_says_why(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = {int(number) for number in os.listdir("/proc/self/fd")}
+    free = [number for number in range(before[0]) if number not in taken]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[12], before[1]))  # 12 are enough for one child, not for three
+    try:
+        with pytest.raises(CannotStart, match=r"cannot start a child process for \w+: .*Too many open files"):
+            await Core(tmp_path, workers=3).run("Idle")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    gc.collect()  # queues that were made for it
+
+
+async def test_a_child_whose_python_does_not_come_up_is_named(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+
+    with pytest.raises(ChildDied, match=r"child process \d+ \(Idle\) exited with code 1; the last it sent was nothing"):
+        await core.run("Idle")
