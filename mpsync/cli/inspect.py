@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mpsync.cli.opened import has_store, known, run_with_storage, settings_of, unknown
 from mpsync.cli.output import print_json, print_table, printable, size, when
 
 if TYPE_CHECKING:
     from mpsync.core import Storage
-    from mpsync.store.queries import Counts, Overview, Unit, Version
+    from mpsync.store.queries import Change, Counts, Overview, Unit, Version
+
+T = TypeVar("T")
 
 _IMPORTS = ("mpsync.store.queries", "mpsync.store.repositories")
 
@@ -162,28 +165,26 @@ async def _content(storage: Storage, arguments: argparse.Namespace) -> None:
         selection = await queries.select(
             conn, repository, number=arguments.version, kind=arguments.kind, glob=arguments.glob or "*"
         )
-        units = queries.content(conn, repository, selection)
-        if arguments.json:
-            await _stream_json(
-                arguments, {"repository": repository.name, "version": selection.number}, "content", _unit_rows(units)
-            )
-            return
-        async for unit in units:
-            held = "" if unit.held >= unit.files else f"  ({unit.files - unit.held} deferred)"
-            print(printable(f"{unit.kind:<14} {unit.name:<34} {unit.version:<26} {unit.arch:<8}{held}").rstrip())
+        async with aclosing(queries.content(conn, repository, selection)) as units:
+            if arguments.json:
+                head = {"repository": repository.name, "version": selection.number}
+                await _stream_json(arguments, head, "content", units, _unit_json)
+                return
+            async for unit in units:
+                held = "" if unit.held >= unit.files else f"  ({unit.files - unit.held} deferred)"
+                print(printable(f"{unit.kind:<14} {unit.name:<34} {unit.version:<26} {unit.arch:<8}{held}").rstrip())
 
 
-async def _unit_rows(units: AsyncIterator[Unit]) -> AsyncIterator[dict[str, Any]]:
-    async for unit in units:
-        yield {
-            "kind": unit.kind,
-            "name": unit.name,
-            "version": unit.version,
-            "arch": unit.arch,
-            "listings": unit.listings,
-            "files": unit.files,
-            "held": unit.held,
-        }
+def _unit_json(unit: Unit) -> dict[str, Any]:
+    return {
+        "kind": unit.kind,
+        "name": unit.name,
+        "version": unit.version,
+        "arch": unit.arch,
+        "listings": unit.listings,
+        "files": unit.files,
+        "held": unit.held,
+    }
 
 
 def run_diff(arguments: argparse.Namespace) -> int:
@@ -198,28 +199,33 @@ async def _diff(storage: Storage, arguments: argparse.Namespace) -> None:
         repository = await known(conn, arguments.name)
         for number in (arguments.old, arguments.new):
             await queries.select(conn, repository, number=number)
-        changes = queries.diff(conn, repository, arguments.old, arguments.new)
-        if arguments.json:
-            rows = (
-                {
-                    "change": "added" if change.came else "removed",
-                    "kind": change.kind,
-                    "name": change.name,
-                    "version": change.version,
-                    "arch": change.arch,
-                }
-                async for change in changes
-            )
-            head = {"repository": repository.name, "old": arguments.old, "new": arguments.new}
-            await _stream_json(arguments, head, "changes", rows)
-            return
-        async for change in changes:
-            sign = "+" if change.came else "-"
-            print(printable(f"{sign} {change.kind:<14} {change.name:<34} {change.version:<26} {change.arch}").rstrip())
+        async with aclosing(queries.diff(conn, repository, arguments.old, arguments.new)) as changes:
+            if arguments.json:
+                head = {"repository": repository.name, "old": arguments.old, "new": arguments.new}
+                await _stream_json(arguments, head, "changes", changes, _change_json)
+                return
+            async for change in changes:
+                sign = "+" if change.came else "-"
+                line = f"{sign} {change.kind:<14} {change.name:<34} {change.version:<26} {change.arch}"
+                print(printable(line).rstrip())
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    return {
+        "change": "added" if change.came else "removed",
+        "kind": change.kind,
+        "name": change.name,
+        "version": change.version,
+        "arch": change.arch,
+    }
 
 
 async def _stream_json(
-    arguments: argparse.Namespace, head: dict[str, Any], name: str, rows: AsyncIterator[dict[str, Any]]
+    arguments: argparse.Namespace,
+    head: dict[str, Any],
+    name: str,
+    found: AsyncIterator[T],
+    as_json: Callable[[T], dict[str, Any]],
 ) -> None:
     """One document whose last part is as long as it likes, a line for each row."""
     import orjson
@@ -228,8 +234,8 @@ async def _stream_json(
     write = sys.stdout.write
     write(orjson.dumps(head).decode().removesuffix("}") + f',"{name}":[')
     separator = "\n"
-    async for row in rows:
-        write(separator + orjson.dumps(row).decode())
+    async for one in found:
+        write(separator + orjson.dumps(as_json(one)).decode())
         separator = ",\n"
     write("\n]}\n")
     sys.stdout.flush()

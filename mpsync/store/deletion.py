@@ -16,7 +16,7 @@ from mpsync.errors import StoreError
 from mpsync.store.db import Connection, Database
 from mpsync.store.repositories import Repository
 from mpsync.store.statements import statements
-from mpsync.store.versions import RepositoryBusy
+from mpsync.store.versions import take_lease
 
 _SQL = "sql/deletion.sql"
 PAGE_ROWS = 5000
@@ -54,12 +54,7 @@ class Deletion:
     ) -> AsyncIterator[Deletion]:
         """Take the locks. Raises RepositoryBusy unless ``wait``, and ArtifactsBusy."""
         async with database.connection() as conn:
-            key = {"repository_id": repository.id}
-            lease = statements("mpsync.store", "sql/versions.sql")
-            if wait:
-                await conn.execute(lease["lease_waiting"], key)
-            elif not await _one(conn, lease["lease"], key):
-                raise RepositoryBusy(repository.name)
+            await take_lease(conn, repository.id, repository.name, wait=wait)
             try:
                 if with_artifacts and not await _one(conn, statements("mpsync.store", _SQL)["own_artifacts"], {}):
                     raise ArtifactsBusy

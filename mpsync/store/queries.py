@@ -5,7 +5,8 @@ Flow    a repository and a Selection -> rows. A million units pass through a ser
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -128,18 +129,20 @@ async def select(
     return Selection(number, tuple(sorted(wanted)), like(glob))
 
 
-async def content(conn: Connection, repository: Repository, selection: Selection) -> AsyncIterator[Unit]:
-    """Units by kind, name, version and architecture."""
+async def content(conn: Connection, repository: Repository, selection: Selection) -> AsyncGenerator[Unit, None]:
+    """Units by kind, name, version and architecture. Close it (``aclosing``): it holds a cursor of ``conn``."""
     values = {"repository_id": repository.id, **selection.values}
-    async for _, kind, name, version, arch, listings, files, held in _stream(conn, "content", values):
-        yield Unit(kind, name, version, arch, tuple(listings), files, held)
+    async with aclosing(_stream(conn, "content", values)) as rows:
+        async for _, kind, name, version, arch, listings, files, held in rows:
+            yield Unit(kind, name, version, arch, tuple(listings), files, held)
 
 
-async def diff(conn: Connection, repository: Repository, old: int, new: int) -> AsyncIterator[Change]:
-    """What came and went from version ``old`` to ``new``, by kind and name; what went first."""
+async def diff(conn: Connection, repository: Repository, old: int, new: int) -> AsyncGenerator[Change, None]:
+    """What came and went from version ``old`` to ``new``, by kind and name; what went first. Close it, as ``content``."""
     values = {"repository_id": repository.id, "old": old, "new": new}
-    async for row in _stream(conn, "diff", values):
-        yield Change(*row)
+    async with aclosing(_stream(conn, "diff", values)) as rows:
+        async for row in rows:
+            yield Change(*row)
 
 
 async def files(conn: Connection, repository: Repository, selection: Selection) -> Files:
@@ -180,7 +183,7 @@ def ordered(counts: Counts) -> Counts:
     }
 
 
-async def _stream(conn: Connection, statement: str, values: dict[str, Any]) -> AsyncIterator[tuple[Any, ...]]:
+async def _stream(conn: Connection, statement: str, values: dict[str, Any]) -> AsyncGenerator[tuple[Any, ...], None]:
     async with conn.transaction(), conn.cursor(f"mpsync_{statement}") as cursor:
         cursor.itersize = STREAM_ROWS
         await cursor.execute(statements("mpsync.store", _SQL)[statement], values)

@@ -6,9 +6,11 @@ Where   a connection of its own: the lease and the temporary tables live and die
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Self
 
 import orjson
@@ -18,6 +20,8 @@ from mpsync.store import artifacts
 from mpsync.store.copy_text import copy_text
 from mpsync.store.db import Connection, Database
 from mpsync.store.statements import statements
+
+LEASE_GRACE_S = 1.0
 
 Counts = dict[str, dict[str, int]]
 """{kind: {total, added, removed}}."""
@@ -75,6 +79,22 @@ class Committed:
     counts: Counts
 
 
+async def take_lease(conn: Connection, repository_id: int, name: str, *, wait: bool) -> None:
+    """Nobody else syncs or deletes the repository until ``conn`` releases it, or ends.
+
+    raises  RepositoryBusy after LEASE_GRACE_S, unless ``wait``
+    """
+    sql, key = statements("mpsync.store", "sql/versions.sql"), {"repository_id": repository_id}
+    if wait:
+        await conn.execute(sql["lease_waiting"], key)
+        return
+    deadline = monotonic() + LEASE_GRACE_S
+    while not await _one(conn, sql["lease"], key):
+        if monotonic() > deadline:
+            raise RepositoryBusy(name)
+        await asyncio.sleep(0.05)  # a killed command's session ends only with the statement that it was in
+
+
 class NewVersion:
     """The version that a sync is making. Nobody sees anything of it before commit()."""
 
@@ -102,10 +122,7 @@ class NewVersion:
         async with database.connection() as conn:
             version = cls(conn, repository_id, name, remote_id, exact)
             key = {"repository_id": repository_id}
-            if wait:
-                await conn.execute(version._sql["lease_waiting"], key)
-            elif not await _one(conn, version._sql["lease"], key):
-                raise RepositoryBusy(name)
+            await take_lease(conn, repository_id, name, wait=wait)
             try:
                 await artifacts.share(conn)  # what was looked up and found may not be deleted meanwhile
                 row = await (await conn.execute(version._sql["take_epoch"], key)).fetchone()
