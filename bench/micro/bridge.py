@@ -1,17 +1,20 @@
 """What the process boundary costs: frames a second, megabytes a second, a ticket's round trip, and a child's start.
 
-    python -m bench.micro.bridge [--rows 400000] [--repeat 3]
+    python -m bench.micro.bridge [--rows 400000] [--repeat 3] [--packages PACKAGES.xz]
 
 A real child on the bridge's own queues, and nothing behind them: rows are decoded in this process and dropped. Prints the
-best of the repetitions. MB are of uncompressed records; encoding, with its compression, and decoding are part of it.
+best of the repetitions. MB are of uncompressed records; encoding, with its compression, and decoding are part of it;
+how fast that is depends on the records, so give it real ones (--packages: the first 2,000 of an index).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import lzma
 import random
 import tempfile
+from itertools import accumulate
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -35,8 +38,14 @@ ROUND_TRIPS = 200
 WORDS = ["library", "development", "files", "shared", "small", "tool", "that", "reads", "data", "version", "for", "and"]
 
 
-def make_batch(rows: int = FRAME_ROWS, seed: int = 1) -> Batch:
-    """Rows that compress about as well as Debian's stanzas (four times)."""
+def real_records(packages: str, rows: int = FRAME_ROWS) -> list[bytes]:
+    """The first stanzas of a Packages.xz."""
+    with lzma.open(packages) as file:
+        return file.read(rows * 4 * ROW_BYTES).split(b"\n\n")[:rows]
+
+
+def made_records(rows: int = FRAME_ROWS, seed: int = 1) -> list[bytes]:
+    """Records that compress about as well as Debian's stanzas (four times)."""
     rng = random.Random(seed)
     raws = []
     for row in range(rows):
@@ -44,11 +53,17 @@ def make_batch(rows: int = FRAME_ROWS, seed: int = 1) -> Batch:
         while len(text) < ROW_BYTES:
             text += rng.choice(WORDS) + (" " if rng.random() < 0.96 else f" {rng.getrandbits(32):x}\n ")
         raws.append(text[:ROW_BYTES].encode())
+    return raws
+
+
+def make_batch(raws: list[bytes]) -> Batch:
+    rng, rows = random.Random(1), len(raws)
     batch = Batch(b"".join(raws))
     batch.kinds, batch.listings = ["bench"] * rows, ["bookworm/main"] * rows
     batch.names, batch.versions = [f"p{row}" for row in range(rows)], [f"1.{row}-1" for row in range(rows)]
     batch.archs, batch.ids = ["amd64"] * rows, [0] * rows
-    batch.starts, batch.lengths = list(range(0, rows * ROW_BYTES, ROW_BYTES)), [ROW_BYTES] * rows
+    batch.lengths = [len(raw) for raw in raws]
+    batch.starts = list(accumulate(batch.lengths, initial=0))[:-1]
     batch.keys = [content_key("bench", raw) for raw in raws]
     for row in range(rows):
         batch.slots.add(row, f"pool/p/p{row}_1.{row}-1_amd64.deb", rng.randbytes(32), 12345, None, None, True)
@@ -59,7 +74,9 @@ class Flood(FirstStage):
     """In the child: options.rows rows, in batches of FRAME_ROWS; is_packed: whose records are compressed already."""
 
     async def run(self) -> None:
-        batch = make_batch()
+        packages = self.options["packages"]
+        batch = make_batch(real_records(packages) if packages else made_records())
+        self.result["frame_bytes"] = batch.size_bytes
         if self.options["is_packed"]:
             batch.pack_raw()
         raw, starts = batch.raw, batch.starts
@@ -129,19 +146,21 @@ async def run(stage: type[FirstStage], options: dict[str, Any], folder: Path) ->
     return sink, first.result, began
 
 
-async def measure(rows: int) -> dict[str, float]:
+async def measure(rows: int, packages: str) -> dict[str, float]:
     """{figure: value}, of one run each."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        flood, _, _ = await run(Flood, {"rows": rows, "is_packed": False}, folder)
-        packed, _, _ = await run(Flood, {"rows": rows, "is_packed": True}, folder)
+        options = {"rows": rows, "packages": packages}
+        flood, found, _ = await run(Flood, {**options, "is_packed": False}, folder)
+        packed, _, _ = await run(Flood, {**options, "is_packed": True}, folder)
         _, pinged, _ = await run(PingPong, {}, folder)
         first, _, began = await run(First, {}, folder)
     assert flood.rows == rows // FRAME_ROWS * FRAME_ROWS
+    frame_mb = found["frame_bytes"] / 1e6
     return {
         "frames/s": _frames_per_s(flood),
-        "MB/s": _frames_per_s(flood) * FRAME_ROWS * ROW_BYTES / 1e6,
-        "MB/s, packed before": _frames_per_s(packed) * FRAME_ROWS * ROW_BYTES / 1e6,
+        "MB/s": _frames_per_s(flood) * frame_mb,
+        "MB/s, packed before": _frames_per_s(packed) * frame_mb,
         "ticket round trip, ms": pinged["seconds"] * 1e3,
         "child start to first frame, ms": (first.first_at - began) * 1e3,
     }
@@ -155,9 +174,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=400_000)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--packages", default="", metavar="PACKAGES.xz")
     arguments = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runs = [runner.run(measure(arguments.rows)) for _ in range(arguments.repeat)]
+        runs = [runner.run(measure(arguments.rows, arguments.packages)) for _ in range(arguments.repeat)]
     for figure in runs[0]:
         best = max if figure.endswith("/s") else min
         print(f"{figure:32} {best(found[figure] for found in runs):10.1f}")

@@ -9,13 +9,14 @@ through the pipeline.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from mpsync.errors import PluginError
 from mpsync.model.content import Artifact, Content
 from mpsync.model.digests import Fetched
 from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
-from mpsync.pipeline.raw import RawRun, Segment, pack_records
+from mpsync.pipeline.raw import RawRun, Segment, pack_records, pack_text
 from mpsync.pipeline.slots import Slots
 
 _LISTS = ("kinds", "keys", "names", "versions", "archs", "listings", "starts", "lengths", "ids")
@@ -73,6 +74,12 @@ class Batch:
     def pack_raw(self) -> None:
         """Compress the raw records, row by row, into frames; what isn't of any row is dropped."""
         if all(segment.is_packed for segment in self.raw.segments):
+            return
+        ends = list(accumulate(self.lengths, initial=self.starts[0] if self.starts else 0))
+        if len(self.raw.segments) == 1 and self.starts and self.starts == ends[:-1]:  # as parsers leave it
+            first = self.starts[0]
+            self.raw = RawRun(pack_text(self.raw.segments[0].data, first, self.lengths))
+            self.starts = [start - first for start in self.starts] if first else self.starts
             return
         frames, sizes, places = pack_records([self.raw_at(row) for row in range(len(self))])
         segments, at = [], 0

@@ -102,6 +102,26 @@ def pack_records(records: Sequence[bytes]) -> tuple[list[bytes], list[int], list
     return frames, sizes, places
 
 
+def pack_text(text: bytes, start: int, lengths: Sequence[int]) -> list[Segment]:
+    """Compress records that lie one behind the other in ``text`` from ``start`` on, without touching each one.
+
+    The frames are those of pack_records(); a quarter less time: bench/micro/bridge.py.
+    """
+    from zstandard import ZstdCompressor
+
+    compress = ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress
+    view = memoryview(text)[start:]
+    segments: list[Segment] = []
+    at = first = 0
+    while first < len(lengths):
+        end = min(first + FRAME_RECORDS, len(lengths))
+        while (size := sum(lengths[first:end])) > FRAME_BYTES and end > first + 1:
+            end -= 1
+        segments.append(Segment(at, size, compress(view[at : at + size]), True))
+        at, first = at + size, end
+    return segments
+
+
 def unpack(frame: bytes, size: int | None = None) -> bytes:
     """The text of a frame that this program made; ``size`` is what it must have. Raises ValueError for a broken one."""
     from zstandard import ZstdDecompressor, ZstdError
