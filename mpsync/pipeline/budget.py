@@ -36,7 +36,7 @@ class ResourceBudget:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release(size_bytes)  # let in and cancelled in the same breath: give it back
-            else:
+            elif (size_bytes, turn) in self._waiting:  # not passed over by a release meanwhile
                 self._waiting.remove((size_bytes, turn))
                 self._admit()
             raise
