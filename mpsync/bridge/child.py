@@ -10,13 +10,13 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from mpsync.bridge.channel import Endpoint
 from mpsync.bridge.codec import decode, decode_error, encode_error
-from mpsync.bridge.messages import Answer, Ask, Credit, Done, End, Finish, Message, Report, Settled, Work
+from mpsync.bridge.messages import Answer, Ask, Begin, Credit, Done, End, Finish, Message, Report, Settled, Work
 from mpsync.bridge.plain_task import task_from_plain, task_to_plain
 from mpsync.bridge.step_host import StepHost
 from mpsync.bridge.uplink import Uplink
@@ -24,10 +24,9 @@ from mpsync.errors import MpsyncError
 from mpsync.pipeline.first_stage import FirstStage, Parsed, ParseStage, ParseTask, TopFile, load
 
 
-async def run_child(down: Any, up: Any, stage: tuple[str, dict[str, Any]] | None, bounds: Mapping[str, int]) -> None:
-    """Target of the process.
+async def run_child(down: Any, up: Any, bounds: Mapping[str, int]) -> None:
+    """Target of the process: does what it is told until it is told to finish.
 
-    stage   (``package.module:Class`` of the first stage, its options); None: this child only parses
     bounds  frame_rows, frame_bytes, credit_bytes
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches all; the core decides
@@ -40,7 +39,7 @@ async def run_child(down: Any, up: Any, stage: tuple[str, dict[str, Any]] | None
     endpoint.take_side()
     child = _Child(endpoint, Uplink(endpoint, bounds["frame_rows"], bounds["frame_bytes"], bounds["credit_bytes"]))
     endpoint.receive(child.on_frame, _core_is_gone)
-    await child.run(stage)
+    await child.run()
     sys.stdout.flush()  # now: once its pipe has ended, the core doesn't wait for a child any more
     sys.stderr.flush()
     await endpoint.flush()
@@ -65,19 +64,19 @@ class _Child:
         self._has_run = False
         self._missed_error: MpsyncError | None = None
 
-    async def run(self, stage: tuple[str, dict[str, Any]] | None) -> None:
-        if stage is not None:
-            try:
-                first: FirstStage = load(stage[0])(stage[1])
-                first.host = self
-                first._connect(None, self._uplink)  # type: ignore[arg-type]  # quacks like the queue that put() needs
-                await first.run()
-                await self._last_answers()
-                self._uplink.send(End(first.result))
-            except Exception as error:
-                self._uplink.fail(error)
-                return
+    async def run(self) -> None:
         await self._finish.wait()
+
+    async def _run_first(self, begin: Begin) -> None:
+        try:
+            first: FirstStage = load(begin.factory)(begin.options)
+            first.host = self
+            first._connect(None, self._uplink)  # type: ignore[arg-type]  # quacks like the queue that put() needs
+            await first.run()
+            await self._last_answers()
+            self._uplink.send(End(first.result))
+        except Exception as error:
+            self._uplink.fail(error)
 
     async def _last_answers(self) -> None:
         """What the stage has asked for without waiting for it belongs to the sync all the same, and so do its errors."""
@@ -127,6 +126,8 @@ class _Child:
 
     def _take(self, message: Message) -> None:
         match message:
+            case Begin():
+                self._start(self._run_first(message), "first stage")
             case Settled() as settled:
                 self._uplink.settle(settled)
             case Credit(size_bytes):
@@ -140,11 +141,14 @@ class _Child:
                 if self._has_run and not self._answers:
                     self._all_answered.set()
             case Work() as work:
-                task = asyncio.get_running_loop().create_task(self._do(work), name=f"work {work.request}")
-                self._work.add(task)
-                task.add_done_callback(self._work.discard)
+                self._start(self._do(work), f"work {work.request}")
             case Finish():
                 self._finish.set()
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
 
     async def _do(self, work: Work) -> None:
         try:

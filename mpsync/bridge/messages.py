@@ -1,7 +1,7 @@
 """What crosses between the core and a child: frozen values, nothing else.
 
 Up      Rows, Await, Ask, Done, Report, Failed, End        (child -> core)
-Down    Settled, Work, Answer, Credit, Finish              (core -> child)
+Down    Begin, Settled, Work, Answer, Credit, Finish              (core -> child)
 
 A queue each way and one producer each: messages of one child arrive in the order they were sent. So whatever a message
 speaks of, a row or a request, has arrived before it.
@@ -84,6 +84,16 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Begin:
+    """Be the first stage: ``package.module:Class``, and its options. Not an argument of the process: starting one writes
+    those to a pipe that nobody reads before Python is up, and waits on the loop while they don't fit in it.
+    """
+
+    factory: str
+    options: dict[str, Plain]
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """An awaited item was saved (content_id, and the local files of artifacts that were not deferred), dropped, or failed."""
 
@@ -125,7 +135,8 @@ class Finish:
     """No more work will come."""
 
 
-Message = Rows | Await | Ask | Done | Report | Failed | End | Settled | Work | Answer | Credit | Finish
+Message = Rows | Await | Ask | Done | Report | Failed | End | Begin | Settled | Work | Answer | Credit | Finish
 CLASSES: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Rows, Await, Ask, Done, Report, Failed, End, Settled, Work, Answer, Credit, Finish)
+    kind.__name__: kind
+    for kind in (Rows, Await, Ask, Done, Report, Failed, End, Begin, Settled, Work, Answer, Credit, Finish)
 }

@@ -14,7 +14,7 @@ from mpsync.bridge.channel import Endpoint, make_queues
 from mpsync.bridge.child import run_child
 from mpsync.bridge.codec import encode
 from mpsync.bridge.errors import CannotStart, ChildDied
-from mpsync.bridge.messages import Message
+from mpsync.bridge.messages import Begin, Message
 from mpsync.settings import Settings
 
 TERM_GRACE_S = 0.3
@@ -45,7 +45,7 @@ class ChildProcess:
 
                 self._process = Process(
                     target=run_child,
-                    args=(down, up, stage, bounds),
+                    args=(down, up, bounds),
                     loop_initializer=_loop_factory(settings.loop),
                     daemon=True,
                     name=f"mpsync {self.name}",
@@ -58,6 +58,8 @@ class ChildProcess:
         self._endpoint.take_side()
         self._loop = asyncio.get_running_loop()
         self._endpoint.receive(self.frames.put_nowait, self._on_end)
+        if stage is not None:
+            self.send(Begin(*stage))
 
     def _on_end(self) -> None:
         """In the reader thread."""

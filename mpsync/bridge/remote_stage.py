@@ -102,7 +102,7 @@ class RemoteStage(Stage):
                 child.note_frame(type(message).__name__)
                 match message:
                     case Rows(body):
-                        await self._take(child, body)
+                        await self._take_rows(child, body)
                     case Await(tickets):
                         for ticket in tickets:
                             task = group.create_task(self._settle(child, ticket), name=f"await {ticket}")
@@ -138,7 +138,7 @@ class RemoteStage(Stage):
         if not self._busy:
             self._idle_since = perf_counter()
 
-    async def _take(self, child: ChildProcess, body: bytes) -> None:
+    async def _take_rows(self, child: ChildProcess, body: bytes) -> None:
         batch, tickets, released = decode_batch(body)
         batch.remote = self._services.remote
         for ticket in released:

@@ -300,8 +300,11 @@ async def test_a_child_that_cannot_be_started_is_an_error_that_says_why(tmp_path
     gc.collect()  # queues that were made for it
 
 
-async def test_a_child_whose_python_does_not_come_up_is_named(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [10, 1_000_000], ids=["small options", "large options"])
+async def test_a_child_whose_python_does_not_come_up_is_named(
+    core: Core, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
     monkeypatch.setenv("PYTHONHOME", "/nonexistent")
 
     with pytest.raises(ChildDied, match=r"child process \d+ \(Idle\) exited with code 1; the last it sent was nothing"):
-        await core.run("Idle")
+        await core.run("Idle", {"x": "x" * size})
