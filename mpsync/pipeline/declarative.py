@@ -213,11 +213,13 @@ class DeclarativeContent:
             if self._thaw_queue_event is not None:
                 self._thaw_queue_event.set()
             try:
-                await waiter
+                content = await waiter
             finally:
                 # One waiter's cancellation is its own: the others keep their futures.
                 if waiter in self._waiters:
                     self._waiters.remove(waiter)
+            if self._error is None and content is not _UNMADE:
+                return content  # as it was when the item was resolved, whatever a later stage made of it
         if self._error is not None:
             raise self._error
         return self.content
@@ -238,7 +240,7 @@ class DeclarativeContent:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(self._content)  # not the property: a view that nobody reads stays unmade
 
     def __repr__(self) -> str:
         if self._content is _UNMADE and self._batch is not None:
