@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from weakref import WeakSet
 
 from mpsync.errors import PluginError
-from mpsync.pipeline.declarative import DeclarativeContent
-from mpsync.pipeline.stage import Channel, Stage
+from mpsync.pipeline.batch import Batch
+from mpsync.pipeline.declarative import DeclarativeContent, Dropped
+from mpsync.pipeline.stage import Channel, Element, Stage
 
 QUIET_CHECK_S = 0.2
 """How often quiescence is looked for; two quiet looks in a row make a finding, so it takes under a second."""
@@ -24,11 +26,25 @@ class NeverResolved(PluginError):
         return f"{self.item} is awaited, but every queue is empty and every stage is idle: a stage dropped it without resolve()"
 
 
+class StageCancelled(PluginError):
+    """A stage ended by a cancellation that nobody asked for: something that it awaited was cancelled."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(stage)
+        self.stage = stage
+
+    def __str__(self) -> str:
+        return f"{self.stage} ended because something that it awaited was cancelled"
+
+
 class AwaitedItems:
-    """Items of one pipeline that somebody may wait for; those declared as items, not rows nobody holds."""
+    """Items of one pipeline that somebody may wait for; those declared as items, not rows nobody holds.
+
+    Whoever waits for an item holds it, so nothing is kept alive from here.
+    """
 
     def __init__(self) -> None:
-        self._items: set[DeclarativeContent] = set()
+        self._items: WeakSet[DeclarativeContent] = WeakSet()
 
     def add(self, item: DeclarativeContent) -> None:
         self._items.add(item)
@@ -37,34 +53,64 @@ class AwaitedItems:
         self._items.discard(item)
 
     def stuck(self) -> list[DeclarativeContent]:
-        return [item for item in self._items if item.is_awaited and not item.is_resolved]
+        """Those that somebody waits for; resolved ones are let go."""
+        resolved = [item for item in self._items if item.is_resolved]
+        self._items.difference_update(resolved)
+        return [item for item in self._items if item.is_awaited]
+
+
+class _Entry(Channel):
+    """The first queue: the items that come through it may be awaited from now on."""
+
+    def __init__(self, maxsize: int, awaited: AwaitedItems) -> None:
+        super().__init__(maxsize)
+        self._awaited = awaited
+
+    def _put(self, item: Element) -> None:
+        if isinstance(item, DeclarativeContent):
+            self._awaited.add(item)
+        elif isinstance(item, Batch):
+            for declared in item.items.values():
+                self._awaited.add(declared)
+        super()._put(item)
 
 
 async def create_pipeline(stages: Sequence[Stage], maxsize: int = 1, *, awaited: AwaitedItems | None = None) -> None:
     """Connect ``stages`` by bounded queues and run them to the end.
 
     maxsize  rows a queue holds before its producer waits
-    awaited  items that a waiter may wait for; when nothing can resolve one, its waiters get NeverResolved
+    awaited  items that a waiter may wait for, besides those that the first stage puts; when nothing can resolve one, its
+             waiters get NeverResolved, or Dropped when the pipeline failed
     raises   ValueError when a stage stands in the list twice; the first exception of a stage, after every other stage
              was cancelled and has ended
     """
+    awaited = AwaitedItems() if awaited is None else awaited
     if len(set(map(id, stages))) != len(stages):
         raise ValueError("each stage instance must be unique in a pipeline")
     in_q: Channel | None = None
     for stage in stages:
-        out_q = Channel(maxsize) if stage is not stages[-1] else None
+        out_q: Channel | None = None
+        if stage is not stages[-1]:
+            out_q = _Entry(maxsize, awaited) if stage is stages[0] else Channel(maxsize)
         stage._connect(in_q, out_q)
         in_q = out_q
 
     first_error: BaseException | None = None
+    has_ended = False
 
     async def run(stage: Stage) -> None:
         nonlocal first_error
         try:
             await stage()
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if first_error is None and task is not None and not task.cancelling():
+                # A TaskGroup takes it for a normal end, but no end marker was put: the others would wait for ever.
+                first_error = StageCancelled(str(stage))
+                raise first_error from error
+            raise
         except BaseException as error:
-            if first_error is None and not isinstance(error, asyncio.CancelledError):
-                first_error = error
+            first_error = first_error or error
             raise
 
     try:
@@ -73,16 +119,20 @@ async def create_pipeline(stages: Sequence[Stage], maxsize: int = 1, *, awaited:
             watcher = group.create_task(_watch_quiet(stages, awaited), name="quiescence")
             await asyncio.wait(tasks[-1:])  # the last stage ends last
             watcher.cancel()
+        has_ended = True
     except BaseExceptionGroup:
         if first_error is None:
             raise
-        raise first_error from None
+    finally:
+        why = "the pipeline was cancelled" if first_error is None else str(first_error) or repr(first_error)
+        for item in awaited.stuck():  # somebody outside of the pipeline waits; nothing can resolve it any more
+            item.fail(NeverResolved(repr(item)) if has_ended else Dropped(repr(item), why))
+    if first_error is not None:  # raised out here it keeps its own cause and context
+        raise first_error
 
 
-async def _watch_quiet(stages: Sequence[Stage], awaited: AwaitedItems | None) -> None:
+async def _watch_quiet(stages: Sequence[Stage], awaited: AwaitedItems) -> None:
     """Fail waiters whose item nothing will resolve."""
-    if awaited is None:
-        return
     last_rows = -1
     while True:
         await asyncio.sleep(QUIET_CHECK_S)

@@ -87,9 +87,10 @@ class Stage:
     def is_idle(self) -> bool:
         """Whether the stage has nothing in hand: it waits for input, or has ended. Quiescence is all stages idle.
 
+        A first stage always is: what it has put before, nothing that it does later can resolve.
         A stage that keeps items while it waits for more must say so here, if somebody may await one of them meanwhile.
         """
-        return self.meter.is_waiting_in or self.meter.has_ended
+        return self._in_q is None or self.meter.is_waiting_in or self.meter.has_ended
 
     async def put(self, item: DeclarativeContent | Batch) -> None:
         """Hand an item, or a batch, to the next stage; waits while the queue is full.
@@ -151,6 +152,12 @@ class Stage:
         self.meter.count(weight(element))
         return element
 
+    async def _take(self) -> Element:
+        assert self._in_q is not None
+        element = await self._in_q.get()
+        self.meter.count(weight(element))  # at once: the watch for quiescence must see that the row has moved
+        return element
+
     async def _gather(
         self, minsize: int, flush_event: asyncio.Event | None, enough: int = sys.maxsize
     ) -> AsyncGenerator[list[Element], None]:
@@ -191,10 +198,12 @@ class Stage:
 
     async def _next_or(self, thaw: asyncio.Event, flush: asyncio.Event | None) -> tuple[Element, bool]:
         """The next element, or (_NOTHING, True) when thaw or flush comes first."""
-        getter = asyncio.ensure_future(self._next())
+        getter = asyncio.ensure_future(self._take())
         wakers = [asyncio.ensure_future(event.wait()) for event in (thaw, flush) if event is not None]
         try:
-            await asyncio.wait([getter, *wakers], return_when=asyncio.FIRST_COMPLETED)
+            # Here, not in the getter: a cancelled getter ends after the next wait has begun, and would end that one too.
+            with self.meter.waiting_in():
+                await asyncio.wait([getter, *wakers], return_when=asyncio.FIRST_COMPLETED)
             if getter.done():
                 return getter.result(), False
             return _NOTHING, True
