@@ -138,6 +138,8 @@ class Stage:
     ) -> AsyncGenerator[Batch, None]:
         """The same rule as ``batches()``, as one columnar Batch each time, but less greedy: a batch that is large enough
         is not made larger, since a stage works on one without letting the loop turn.
+
+        A stage that changes items of such a batch puts ``Batch.pack(batch.all_items())``: that reads the columns again.
         """
         async for elements in self._gather(minsize, flush_event, enough=COLUMN_ROWS):
             yield _as_batch(elements)
