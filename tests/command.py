@@ -38,7 +38,9 @@ class Command:
 
     def __init__(self, data_dir: Path, **env: str) -> None:
         self.data_dir = data_dir
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("MPSYNC_")}
+        self.env = {
+            name: value for name, value in os.environ.items() if not name.startswith("MPSYNC_") or name == "MPSYNC_LOOP"
+        }
         self.env |= {"MPSYNC_DATA_DIR": str(data_dir), "COLUMNS": "200", "MPSYNC_RETRIES": "1", **env}
 
     def start(self, *arguments: str | Path | int, **options: Any) -> subprocess.Popen[str]:
@@ -57,6 +59,14 @@ class Command:
         outcome = self(*arguments, "--json")
         assert outcome.code == 0, f"{arguments} exited with {outcome.code}:\n{outcome.stdout}\n{outcome.stderr}"
         return outcome.json
+
+    def fails(self, *arguments: str | Path | int, code: int = 1) -> dict[str, Any]:
+        """Run with --json; returns the error of its document. Fails unless the command exits with ``code``."""
+        outcome = self(*arguments, "--json")
+        assert outcome.code == code, f"{arguments} exited with {outcome.code}:\n{outcome.stdout}\n{outcome.stderr}"
+        assert outcome.error["type"]
+        assert outcome.error["message"]
+        return outcome.error
 
     def left_behind(self) -> dict[str, list[str]]:
         """Processes that name the data directory, and temporary files in it; empty lists are left out."""

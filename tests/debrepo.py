@@ -1,8 +1,8 @@
 """Small signed Debian repositories, made in memory and served by an Upstream: generations, faults, odd stanzas.
 
-    repo = DebRepo()
-    repo.add("hello", "1.0")
-    repo.publish(upstream)            # InRelease, indices by name and by hash, pool files
+repo = DebRepo()
+repo.add("hello", "1.0")
+repo.publish(upstream)            # InRelease, indices by name and by hash, pool files
 """
 
 from __future__ import annotations
@@ -82,7 +82,13 @@ class DebRepo:
         return made
 
     def publish(
-        self, upstream: Upstream, *, key: pgp.Tsk | None = KEY, inline: bool = True, tick: bool = True, pool: bool = True
+        self,
+        upstream: Upstream,
+        *,
+        key: pgp.Tsk | None = KEY,
+        inline: bool = True,
+        tick: bool = True,
+        pool: bool = True,
     ) -> None:
         """Serve this generation. key None: unsigned. inline False: Release and Release.gpg instead of InRelease."""
         if tick:
@@ -103,7 +109,9 @@ class DebRepo:
         }
         if self.valid_until is not None:
             head["Valid-Until"] = format_datetime(self.valid_until, usegmt=True).replace("GMT", "UTC")
-        self.release = "\n".join([*(f"{name}: {value}" for name, value in head.items()), "SHA256:", *lines, ""]).encode()
+        self.release = "\n".join(
+            [*(f"{name}: {value}" for name, value in head.items()), "SHA256:", *lines, ""]
+        ).encode()
         for path, data in files.items():
             upstream.serve(f"{self.folder}/{path}", data)
             if self.by_hash:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import Mpsync
+from command import Command
 from debrepo import DebRepo
 from upstream import Upstream
 
@@ -15,12 +15,22 @@ def suite(upstream: Upstream, keys: Path, name: str, *more: str) -> list[str]:
     return ["sync", "deb", upstream.url, "--suite", "stable", "--keyring", str(keys), "--name", name, *more]
 
 
-def test_the_sample_repository_is_synced_whole(mpsync: Mpsync, upstream: Upstream) -> None:
+def test_the_sample_repository_is_synced_whole(mpsync: Command, upstream: Upstream) -> None:
     upstream.serve_tree(SAMPLE)
     keyring = ["--keyring", str(SAMPLE / "keyring.gpg")]
 
     found = mpsync.ok(
-        "sync", "deb", upstream.url, "--suite", "sample", *keyring, "--source", "--udeb", "--installer", "--name", "sample"
+        "sync",
+        "deb",
+        upstream.url,
+        "--suite",
+        "sample",
+        *keyring,
+        "--source",
+        "--udeb",
+        "--installer",
+        "--name",
+        "sample",
     )
 
     assert found["changed"]
@@ -31,10 +41,12 @@ def test_the_sample_repository_is_synced_whole(mpsync: Mpsync, upstream: Upstrea
     assert totals["deb.udeb"] == 6
     assert totals["deb.installer_file"] == 3
     assert totals["deb.metadata"] > 5
-    assert not [request for request in upstream.of() if request.path.startswith("pool/")], "on demand downloads no package"
+    assert not [request for request in upstream.of() if request.path.startswith("pool/")], (
+        "on demand downloads no package"
+    )
 
 
-def test_an_unchanged_suite_costs_one_request_and_no_version(mpsync: Mpsync, upstream: Upstream, keys: Path) -> None:
+def test_an_unchanged_suite_costs_one_request_and_no_version(mpsync: Command, upstream: Upstream, keys: Path) -> None:
     repo = DebRepo()
     repo.add("hello")
     repo.publish(upstream)
@@ -50,7 +62,7 @@ def test_an_unchanged_suite_costs_one_request_and_no_version(mpsync: Mpsync, ups
 
 
 def test_a_mirror_follows_upstream_and_an_additive_repository_keeps_what_went(
-    mpsync: Mpsync, upstream: Upstream, keys: Path
+    mpsync: Command, upstream: Upstream, keys: Path
 ) -> None:
     repo = DebRepo()
     repo.add("stays")
@@ -68,7 +80,7 @@ def test_a_mirror_follows_upstream_and_an_additive_repository_keeps_what_went(
     assert additive["content"]["deb.package"] == {"total": 3, "added": 1, "removed": 0}
 
 
-def test_an_immediate_sync_stores_every_file_once(mpsync: Mpsync, upstream: Upstream, keys: Path) -> None:
+def test_an_immediate_sync_stores_every_file_once(mpsync: Command, upstream: Upstream, keys: Path) -> None:
     repo = DebRepo()
     paths = [repo.add(f"package{number}") for number in range(300)]
     repo.publish(upstream)
@@ -83,7 +95,7 @@ def test_an_immediate_sync_stores_every_file_once(mpsync: Mpsync, upstream: Upst
     assert not again["changed"]
 
 
-def test_on_demand_becomes_immediate_when_asked(mpsync: Mpsync, upstream: Upstream, keys: Path) -> None:
+def test_on_demand_becomes_immediate_when_asked(mpsync: Command, upstream: Upstream, keys: Path) -> None:
     repo = DebRepo()
     path = repo.add("later")
     repo.publish(upstream)
@@ -95,7 +107,7 @@ def test_on_demand_becomes_immediate_when_asked(mpsync: Mpsync, upstream: Upstre
     assert upstream.count(path) == 1
 
 
-def test_a_forced_sync_parses_everything_and_changes_nothing(mpsync: Mpsync, upstream: Upstream, keys: Path) -> None:
+def test_a_forced_sync_parses_everything_and_changes_nothing(mpsync: Command, upstream: Upstream, keys: Path) -> None:
     repo = DebRepo()
     for number in range(50):
         repo.add(f"p{number}")
@@ -109,7 +121,7 @@ def test_a_forced_sync_parses_everything_and_changes_nothing(mpsync: Mpsync, ups
 
 
 def test_an_index_that_was_parsed_for_another_repository_is_not_parsed_again(
-    mpsync: Mpsync, upstream: Upstream, keys: Path
+    mpsync: Command, upstream: Upstream, keys: Path
 ) -> None:
     repo = DebRepo()
     for number in range(40):
@@ -123,7 +135,7 @@ def test_an_index_that_was_parsed_for_another_repository_is_not_parsed_again(
     assert next(row for row in found["stages"] if row["name"] == "ContentSaver")["items"] < 10
 
 
-def test_only_the_index_that_changed_is_parsed(mpsync: Mpsync, upstream: Upstream, keys: Path) -> None:
+def test_only_the_index_that_changed_is_parsed(mpsync: Command, upstream: Upstream, keys: Path) -> None:
     stable, other = DebRepo(), DebRepo(suite="other")
     for number in range(30):
         stable.add(f"s{number}")
@@ -141,7 +153,7 @@ def test_only_the_index_that_changed_is_parsed(mpsync: Mpsync, upstream: Upstrea
     assert 31 <= items < 45
 
 
-def test_the_same_package_in_two_suites_is_one_unit(mpsync: Mpsync, upstream: Upstream, keys: Path) -> None:
+def test_the_same_package_in_two_suites_is_one_unit(mpsync: Command, upstream: Upstream, keys: Path) -> None:
     stable, other = DebRepo(), DebRepo(suite="other")
     stable.add("both")
     other.add("both")
@@ -157,7 +169,9 @@ def test_the_same_package_in_two_suites_is_one_unit(mpsync: Mpsync, upstream: Up
     assert after["content"]["deb.package"] == {"total": 1, "added": 0, "removed": 0}, "stable still lists it"
 
 
-def test_every_worker_count_and_both_loops_give_the_same_version(mpsync: Mpsync, upstream: Upstream, keys: Path) -> None:
+def test_every_worker_count_and_both_loops_give_the_same_version(
+    mpsync: Command, upstream: Upstream, keys: Path
+) -> None:
     repo = DebRepo()
     for number in range(500):
         repo.add(f"w{number}", more=f"Tag: {'x' * 200}\n")
@@ -173,7 +187,7 @@ def test_every_worker_count_and_both_loops_give_the_same_version(mpsync: Mpsync,
     assert all(content == found[0] for content in found)
 
 
-def test_a_file_url_is_an_upstream(mpsync: Mpsync) -> None:
+def test_a_file_url_is_an_upstream(mpsync: Command) -> None:
     found = mpsync.ok(
         "sync", "deb", f"file://{SAMPLE}", "--suite", "sample", "--keyring", SAMPLE / "keyring.gpg",
         "--name", "by-file", "--policy", "immediate",
@@ -182,7 +196,7 @@ def test_a_file_url_is_an_upstream(mpsync: Mpsync) -> None:
     assert found["content"]["deb.package"]["total"] == 100
 
 
-def test_a_flat_repository_is_synced(mpsync: Mpsync, upstream: Upstream, tmp_path: Path) -> None:
+def test_a_flat_repository_is_synced(mpsync: Command, upstream: Upstream, tmp_path: Path) -> None:
     repo = DebRepo()
     repo.add("flat")
     stanza = repo.packages["flat"][0]
@@ -190,7 +204,9 @@ def test_a_flat_repository_is_synced(mpsync: Mpsync, upstream: Upstream, tmp_pat
     upstream.serve("pool/flat_1.0_amd64.deb", b"flat 1.0 payload")
     import hashlib
 
-    release = f"Date: Thu, 02 Jan 2025 00:00:00 UTC\nSHA256:\n {hashlib.sha256(stanza).hexdigest()} {len(stanza)} Packages\n"
+    release = (
+        f"Date: Thu, 02 Jan 2025 00:00:00 UTC\nSHA256:\n {hashlib.sha256(stanza).hexdigest()} {len(stanza)} Packages\n"
+    )
     upstream.serve("Release", release.encode())
 
     found = mpsync.ok(
