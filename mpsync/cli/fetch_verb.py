@@ -6,7 +6,7 @@ import argparse
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from mpsync.cli.opened import has_store, known, run_async, server, settings_of, unknown
+from mpsync.cli.opened import has_store, import_for, known, run_async, server, settings_of, unknown
 from mpsync.cli.output import print_json, print_skipped, size
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ async def _fetch(arguments: argparse.Namespace, settings: Settings, conninfo: st
             selection = await queries.select(conn, repository, kind=arguments.kind, glob=arguments.glob or "*")
         summary.version = selection.number
         remote = remote_of(arguments, repository.url or "")
+        await import_for(remote.url)
         request = FetchRequest(repository, selection, remote, "skip" if arguments.skip_failed else "strict")
         async with Fetcher(settings, remote, temp_dir=storage.blobs.temp_dir) as fetcher:
             try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from mpsync.cli.opened import has_store, known, run_async, server, settings_of, unknown
+from mpsync.cli.opened import HTTP, has_store, import_for, known, run_async, server, settings_of, unknown
 from mpsync.errors import ConfigError
 from mpsync.settings import Settings
 
@@ -51,9 +51,9 @@ def run_sync(arguments: argparse.Namespace) -> int:
 
 
 def _imports(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """What the run will need. HTTP costs 70 ms, which on the loop would block it; a local upstream never pays them."""
+    """What the run will need, as far as the command line tells: of ``sync NAME`` only the store knows the URL."""
     has_http = arguments.plugin is not None and arguments.url.startswith("http")
-    return (*_IMPORTS, "mpsync.fetch.http") if has_http else _IMPORTS
+    return (*_IMPORTS, HTTP) if has_http else _IMPORTS
 
 
 MakeRequest = Callable[["Repository | None"], "Request"]
@@ -71,6 +71,7 @@ async def _sync(
     progress = Progress()
     async with Storage.open(settings, conninfo) as storage:
         request = make(await _held(arguments, storage))
+        await import_for(request.remote.url)
         with watching(progress, arguments):
             await sync(request, storage, progress, summary)
 
