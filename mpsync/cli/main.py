@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_console = argv is None
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = None
+    open_standard_files()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks must not end the command
             stream.reconfigure(errors="backslashreplace")
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
         except BrokenPipeError:  # the reader of our output has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_output()
             return EXIT_BROKEN_PIPE
         except SystemExit as error:  # argparse: --help and --version
             return int(error.code or 0)
@@ -43,6 +44,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             with signals.shielded():
                 return report(error, argv, arguments)
+
+
+def open_standard_files() -> None:
+    """Whoever started us may have closed 0, 1 or 2: they lead nowhere then.
+
+    Left closed, the next socket gets the number: uvloop aborts the process over that, and ``print`` would write into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def drop_output() -> None:
+    """Nobody can have what stdout still holds: without this the interpreter's last flush fails, and spoils the exit code."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,18 @@ def watching(progress: Progress, arguments: argparse.Namespace) -> Iterator[None
     if view is None:
         yield
         return
-    end = progress.subscribe(view.show)
+    is_lost = False
+
+    def show(event: Event) -> None:
+        nonlocal is_lost
+        if is_lost:
+            return
+        try:
+            view.show(event)
+        except OSError:  # the log's disk is full, or its reader left: no reason for a sync to fail
+            is_lost = True
+
+    end = progress.subscribe(show)
     try:
         with view:
             yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 
 import pytest
@@ -140,3 +141,14 @@ def test_an_event_is_a_line_of_plain_values() -> None:
         "text": "hello",
         "at_s": 1.0,
     }
+
+
+def test_of_two_full_disks_only_the_output_s_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    def elsewhere() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError) as raised:
+        elsewhere()
+
+    assert report(raised.value, ["list"], None) == 1
+    assert "this is a bug" in capsys.readouterr().err
