@@ -168,21 +168,15 @@ class GenerationReader:
         return tuple(found for task in tasks if (found := task.result()) is not None)
 
     async def _answers_by_hash(self, layout: Layout) -> bool:
-        """Ask for the smallest index by its hash alone: a mirror that doesn't have it is asked by name from then on.
+        """Ask for the smallest file by its hash: a mirror that doesn't have it is asked by name from then on.
 
-        An index that is stored already is not asked for: then what was found last time holds.
+        A request of its own, that nothing stored can answer; what was found last time holds without one.
         """
         if "by_hash" in self._held:
             return bool(self._held["by_hash"])
-        variants = [index.variants[0] for index in layout.indices]
-        if not variants:
-            return False
-        file = min(variants, key=lambda variant: variant.size_bytes)
-        try:
-            self._fetched[file.strongest[1]] = await self._fetch(file, [file.by_hash_path])
-        except UpstreamError:
-            return False
-        return True
+        files = [*(index.variants[0] for index in layout.indices), *(found.file for found in layout.metadata)]
+        asked = min((file for file in files if file.size_bytes), key=lambda file: file.size_bytes, default=None)
+        return asked is not None and await self._stage.top_file(self._folder + asked.by_hash_path) is not None
 
     async def _fetch_index(self, index: Index) -> FetchedIndex | None:
         error: UpstreamError | None = None
