@@ -233,7 +233,7 @@ async def test_of_a_unit_only_the_missing_files_are_downloaded(tmp_path: Path) -
 async def test_a_download_knows_all_urls_and_every_promise(tmp_path: Path) -> None:
     promised = Artifact(size=7, digests={"sha256": DIGEST, "sha512": "cd" * 64})
     wanted = DeclarativeArtifact(
-        promised, urls=["pool/a", "https://other.example/a"], relative_path="pool/a", remote=Gates
+        promised, urls=["pool/a", "https://other.example/a"], relative_path="pool/a", remote=UPSTREAM
     )
     asked: list[tuple[str, ...]] = []
     async with downloading(tmp_path) as run:

@@ -34,7 +34,7 @@ async def test_a_finished_download_keeps_its_share_until_it_is_saved(tmp_path: P
 
 
 async def test_a_file_of_unknown_size_counts_with_what_arrived(tmp_path: Path) -> None:
-    budget = ResourceBudget(max_bytes=10)
+    budget = ResourceBudget(max_bytes=9)
     async with downloading(tmp_path, slots=1, budget=budget) as run:
         await run.put(unit("a", "a"), unit("b", "b"))
         await run.gates.open("a")
@@ -68,7 +68,8 @@ async def test_a_failed_download_gives_its_share_back(tmp_path: Path) -> None:
 async def test_a_skipped_unit_gives_back_what_its_other_files_took(tmp_path: Path) -> None:
     budget = ResourceBudget(max_bytes=100)
     async with downloading(tmp_path, budget=budget, on_failure="skip") as run:
-        await run.put(unit("source", "dsc", "orig", size=50), unit("b", "b", size=100))
+        await run.put(unit("source", "dsc", "orig", size=50))
+        await run.put(unit("b", "b", size=100))
         await run.gates.open("dsc")
 
         await run.gates.fail("orig", UpstreamError("404"))
