@@ -17,6 +17,7 @@ from mpsync.model.content import Artifact, Content
 if TYPE_CHECKING:
     from mpsync.model.digests import Fetched
     from mpsync.pipeline.batch import Batch
+    from mpsync.pipeline.runner import AwaitedItems
 
 OnFailure = Literal["strict", "skip", "deliver"]
 """What a failed download does: end the sync, drop and report the item, or wake the item's waiter with the error."""
@@ -120,6 +121,7 @@ class DeclarativeContent:
         "_row",
         "_thaw_queue_event",
         "_waiters",
+        "_watch",
         "extra_data",
         "listing",
         "on_failure",
@@ -150,6 +152,7 @@ class DeclarativeContent:
         self._error: BaseException | None = None
         self._waiters: list[asyncio.Future[Content | None]] = []
         self._thaw_queue_event: Any = None  # anything with set(): an Event of batches(), or the bridge's ticket
+        self._watch: AwaitedItems | None = None
         self.ticket = -1
 
     @classmethod
@@ -210,6 +213,8 @@ class DeclarativeContent:
         if not self._resolved:
             waiter: asyncio.Future[Content | None] = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
+            if self._watch is not None:
+                self._watch.note_waiter(self)
             if self._thaw_queue_event is not None:
                 self._thaw_queue_event.set()
             try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from weakref import WeakSet
 
 from mpsync.errors import PluginError
 from mpsync.pipeline.batch import Batch
@@ -38,25 +37,32 @@ class StageCancelled(PluginError):
 
 
 class AwaitedItems:
-    """Items of one pipeline that somebody may wait for; those declared as items, not rows nobody holds.
+    """Watches items of one pipeline: those declared as items, not rows nobody holds.
 
-    Whoever waits for an item holds it, so nothing is kept alive from here.
+    An item tells when somebody begins to wait for it, so that an item nobody waits for costs next to nothing.
     """
 
     def __init__(self) -> None:
-        self._items: WeakSet[DeclarativeContent] = WeakSet()
+        self._waited_for: set[DeclarativeContent] = set()
 
     def add(self, item: DeclarativeContent) -> None:
-        self._items.add(item)
+        """Watch ``item`` from now on."""
+        item._watch = self
+        if item.is_awaited:
+            self._waited_for.add(item)
 
     def discard(self, item: DeclarativeContent) -> None:
-        self._items.discard(item)
+        item._watch = None
+        self._waited_for.discard(item)
+
+    def note_waiter(self, item: DeclarativeContent) -> None:
+        """Somebody waits for ``item``, which is watched."""
+        self._waited_for.add(item)
 
     def stuck(self) -> list[DeclarativeContent]:
-        """Those that somebody waits for; resolved ones are let go."""
-        resolved = [item for item in self._items if item.is_resolved]
-        self._items.difference_update(resolved)
-        return [item for item in self._items if item.is_awaited]
+        """Watched items that somebody waits for."""
+        self._waited_for = {item for item in self._waited_for if item.is_awaited}
+        return list(self._waited_for)
 
 
 class _Entry(Channel):
