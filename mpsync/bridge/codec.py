@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from mpsync.bridge.errors import BadFrame, ChildFailed
+from mpsync.bridge.header import DIGEST_BYTES, check_header
 from mpsync.bridge.messages import CLASSES, Error, Message, Rows
 from mpsync.errors import MpsyncError
 from mpsync.model.digests import Fetched
@@ -26,7 +27,6 @@ from mpsync.pipeline.raw import RawRun, Segment
 from mpsync.pipeline.slots import Slots
 
 _LENGTH = struct.Struct("<I")
-_SHA256_BYTES = 32
 _TAG = "$"
 
 
@@ -43,13 +43,15 @@ def decode(frame: bytes) -> Message:
     if frame[:1] == b"\0":
         return Rows(frame[1:])
     try:
+        if frame[:1] != b"\1":
+            raise ValueError("it begins with neither 0 nor 1")
         name, found = orjson.loads(frame[1:])
         values = {key: unplain(value) for key, value in found.items()}
         if values.get("error") is not None:
             values["error"] = Error(**values["error"])
         message: Message = CLASSES[name](**values)
         return message
-    except (ValueError, TypeError, KeyError) as exc:
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise BadFrame(f"frame {frame[:80]!r} is no message: {exc}") from exc
 
 
@@ -157,7 +159,7 @@ def encode_batch(batch: Batch, tickets: dict[int, int], released: list[int]) -> 
         "deferred": _uniform(slots.deferred),
         "unknown": [slot for slot, sha256 in enumerate(slots.sha256) if sha256 is None] if None in slots.sha256 else [],
         "fetched": {
-            slot: [str(file.path), file.size_bytes, file.digests, file.url]
+            str(slot): [str(file.path), file.size_bytes, file.digests, file.url]
             for slot, file in enumerate(slots.fetched)
             if file is not None
         }
@@ -165,16 +167,18 @@ def encode_batch(batch: Batch, tickets: dict[int, int], released: list[int]) -> 
         else {},
         "segments": [[segment.size, len(segment.data), segment.is_packed] for segment in batch.raw.segments],
         "starts": batch.starts,
-        "items": {row: _item_extras(batch.items[row], ticket) for row, ticket in tickets.items()},
+        "items": {str(row): _item_extras(batch.items[row], ticket) for row, ticket in tickets.items()},
         "released": released,
     }
+    held = sum(len(segment.data) for segment in batch.raw.segments)
+    check_header(header, DIGEST_BYTES * (rows + len(slots)) + held)
     try:
-        head = orjson.dumps(header, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError as exc:
-        raise BadFrame(f"a batch of {batch.kinds[0]} cannot cross to the core: {exc}") from exc
+        head = orjson.dumps(header)
+    except TypeError as exc:  # digits beyond 64 bits, half a surrogate pair
+        raise BadFrame(f"a batch of {header['kinds']!r:.60} cannot cross: {exc}") from exc
     keys = b"".join(batch.keys)
-    sha256 = b"".join([value or bytes(_SHA256_BYTES) for value in slots.sha256])
-    if len(keys) != _SHA256_BYTES * rows or len(sha256) != _SHA256_BYTES * len(slots):
+    sha256 = b"".join([value or bytes(DIGEST_BYTES) for value in slots.sha256])
+    if len(keys) != DIGEST_BYTES * rows or len(sha256) != DIGEST_BYTES * len(slots):
         raise BadFrame("keys and sha256 digests are 32 bytes each")
     return b"".join((_LENGTH.pack(len(head)), head, keys, sha256, *(segment.data for segment in batch.raw.segments)))
 
@@ -185,15 +189,13 @@ def decode_batch(body: bytes) -> tuple[Batch, dict[int, int], list[int]]:
         (size,) = _LENGTH.unpack_from(body)
         at = _LENGTH.size + size
         header = orjson.loads(memoryview(body)[_LENGTH.size : at])
-        rows, files = header["rows"], header["slots"]
-        keys, at = _digests(body, at, rows)
-        sha256, at = _digests(body, at, files)
-        raw = _raw(body, at, header["segments"])
-        if len(header["lengths"]) != rows or len(header["starts"]) != rows:
-            raise BadFrame(f"{rows} rows, but {len(header['lengths'])} lengths and {len(header['starts'])} starts")
-    except (struct.error, ValueError, KeyError, TypeError) as exc:
+    except (struct.error, ValueError) as exc:
         raise BadFrame(f"a batch of {len(body)} bytes cannot be read: {exc}") from exc
-    batch = Batch(raw)
+    check_header(header, len(body) - at)
+    rows, files = header["rows"], header["slots"]
+    keys, at = _digests(body, at, rows)
+    sha256, at = _digests(body, at, files)
+    batch = Batch(_raw(body, at, header["segments"]))
     batch.kinds, batch.listings = _spread(header["kinds"], rows), _spread(header["listings"], rows)
     batch.names, batch.versions, batch.archs = header["names"], header["versions"], _spread(header["archs"], rows)
     batch.keys, batch.lengths, batch.starts, batch.ids = keys, header["lengths"], header["starts"], [0] * rows
@@ -217,12 +219,20 @@ def decode_batch(body: bytes) -> tuple[Batch, dict[int, int], list[int]]:
         row = int(row_text)
         tickets[row] = ticket
         item = batch.item(row)
-        item.ticket, item.extra_data, item.on_failure = ticket, unplain(extra_data) if extra_data else {}, on_failure
+        item.ticket, item.extra_data, item.on_failure = ticket, _extra_data(extra_data), on_failure
     return batch, tickets, header["released"]
 
 
 def _item_extras(item: DeclarativeContent, ticket: int) -> list[Any]:
     return [ticket, plain(item.extra_data) if item.extra_data else None, item.on_failure]
+
+
+def _extra_data(found: dict[str, Any] | None) -> dict[str, Any]:
+    try:
+        made: dict[str, Any] = unplain(found or {})
+        return made
+    except (ValueError, TypeError, AttributeError) as exc:
+        raise BadFrame(f"extra_data {found!r:.80} cannot be read: {exc}") from exc
 
 
 def _uniform(column: list[Any]) -> Any:
@@ -235,8 +245,8 @@ def _spread(column: list[Any], rows: int) -> list[Any]:
 
 
 def _digests(body: bytes, at: int, count: int) -> tuple[list[bytes], int]:
-    end = at + _SHA256_BYTES * count
-    return [body[start : start + _SHA256_BYTES] for start in range(at, end, _SHA256_BYTES)], end
+    end = at + DIGEST_BYTES * count
+    return [body[start : start + DIGEST_BYTES] for start in range(at, end, DIGEST_BYTES)], end
 
 
 def _raw(body: bytes, at: int, segments: list[list[int]]) -> RawRun:
@@ -247,6 +257,4 @@ def _raw(body: bytes, at: int, segments: list[list[int]]) -> RawRun:
         made.append(Segment(start, size, body[at : at + held], bool(is_packed)))
         start += size
         at += held
-    if at != len(body):
-        raise BadFrame(f"{len(body)} bytes, but the segments end at {at}")
     return RawRun(made)
