@@ -16,12 +16,14 @@ from typing import Any
 
 from mpsync.bridge.channel import Endpoint
 from mpsync.bridge.codec import decode, decode_error, encode_error
-from mpsync.bridge.messages import Answer, Ask, Begin, Credit, Done, End, Finish, Message, Report, Settled, Work
+from mpsync.bridge.messages import Answer, Ask, Begin, Cancel, Credit, Done, End, Finish, Message, Report, Settled, Work
 from mpsync.bridge.plain_task import task_from_plain, task_to_plain
 from mpsync.bridge.step_host import StepHost
 from mpsync.bridge.uplink import Uplink
 from mpsync.errors import MpsyncError
 from mpsync.pipeline.first_stage import FirstStage, Parsed, ParseStage, ParseTask, TopFile, load
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 async def run_child(down: Any, up: Any, bounds: Mapping[str, int]) -> None:
@@ -29,7 +31,9 @@ async def run_child(down: Any, up: Any, bounds: Mapping[str, int]) -> None:
 
     bounds  frame_rows, frame_bytes, credit_bytes
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches all; the core decides
+    os.setsid()  # the terminal's Ctrl-C is the core's; and what a plugin forks can be ended together with us
+    _die_with_core()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the core blocked it while it started us
     os.dup2(2, 1)  # a plugin that prints must not write into the core's --json
     # What is imported stays; parsing makes many objects and no cycles.
@@ -46,6 +50,17 @@ async def run_child(down: Any, up: Any, bounds: Mapping[str, int]) -> None:
     os._exit(0)  # the reader thread still waits for the core, which may never speak again
 
 
+def _die_with_core() -> None:
+    """Have the kernel end this process with its core, also when it is in C code that lets no other thread run.
+
+    Linux only; elsewhere, and for what happened before, the reader thread sees the end of the pipe.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _core_is_gone() -> None:
     """In the reader thread: the loop may be in the middle of a long parse, whose result nobody wants any more."""
     os._exit(1)
@@ -59,6 +74,7 @@ class _Child:
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._next_request = 0
         self._work: set[asyncio.Task[None]] = set()
+        self._cancelled: set[asyncio.Task[None]] = set()
         self._finish = asyncio.Event()
         self._all_answered = asyncio.Event()
         self._has_run = False
@@ -66,6 +82,8 @@ class _Child:
 
     async def run(self) -> None:
         await self._finish.wait()
+        if self._cancelled:
+            await asyncio.wait(self._cancelled)
 
     async def _run_first(self, begin: Begin) -> None:
         try:
@@ -143,6 +161,11 @@ class _Child:
             case Work() as work:
                 self._start(self._do(work), f"work {work.request}")
             case Finish():
+                self._finish.set()
+            case Cancel():
+                self._cancelled = set(self._work)
+                for task in self._cancelled:
+                    task.cancel()
                 self._finish.set()
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -35,6 +35,9 @@ class LocalStage(Stage):
         """It puts into the pipeline itself: what isn't in a queue by now can't resolve what is awaited by now."""
         return True
 
+    async def start(self) -> None:
+        """Nothing to start."""
+
     async def run(self) -> None:
         self._stage._connect(None, _Tap(self))  # type: ignore[arg-type]  # quacks like the queue that put() needs
         await self._stage.run()

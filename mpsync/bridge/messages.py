@@ -1,7 +1,7 @@
 """What crosses between the core and a child: frozen values, nothing else.
 
 Up      Rows, Await, Ask, Done, Report, Failed, End        (child -> core)
-Down    Begin, Settled, Work, Answer, Credit, Finish              (core -> child)
+Down    Begin, Settled, Work, Answer, Credit, Finish, Cancel      (core -> child)
 
 A queue each way and one producer each: messages of one child arrive in the order they were sent. So whatever a message
 speaks of, a row or a request, has arrived before it.
@@ -135,8 +135,13 @@ class Finish:
     """No more work will come."""
 
 
-Message = Rows | Await | Ask | Done | Report | Failed | End | Begin | Settled | Work | Answer | Credit | Finish
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The core has given up: clean up and end. SIGTERM follows soon."""
+
+
+Message = Rows | Await | Ask | Done | Report | Failed | End | Begin | Settled | Work | Answer | Credit | Finish | Cancel
 CLASSES: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Rows, Await, Ask, Done, Report, Failed, End, Begin, Settled, Work, Answer, Credit, Finish)
+    for kind in (Rows, Await, Ask, Done, Report, Failed, End, Begin, Settled, Work, Answer, Credit, Finish, Cancel)
 }

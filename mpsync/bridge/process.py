@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -14,10 +15,14 @@ from mpsync.bridge.channel import Endpoint, make_queues
 from mpsync.bridge.child import run_child
 from mpsync.bridge.codec import encode
 from mpsync.bridge.errors import CannotStart, ChildDied
-from mpsync.bridge.messages import Begin, Message
+from mpsync.bridge.messages import Begin, Cancel, Message
 from mpsync.settings import Settings
 
-TERM_GRACE_S = 0.3
+CANCEL_GRACE_S = TERM_GRACE_S = 0.15
+"""How long a child may take to clean up once it is told, and then to heed SIGTERM."""
+
+PIPE_GRACE_S = 0.5
+"""How long after a child's end its pipe may still give something. Only counts when another process holds the pipe open."""
 
 
 class ChildProcess:
@@ -57,16 +62,31 @@ class ChildProcess:
         self._endpoint = Endpoint(up, down, f"child {self.pid}")
         self._endpoint.take_side()
         self._loop = asyncio.get_running_loop()
-        self._endpoint.receive(self.frames.put_nowait, self._on_end)
+        self._endpoint.receive(self.frames.put_nowait, self._on_pipe_end)
+        self._exited = asyncio.Event()
+        self._has_ended = False
+        self._pipe_end: asyncio.TimerHandle | None = None
+        self._watched = _exit_descriptor(self._process.aio_process)
+        self._loop.add_reader(self._watched, self._on_exit)
         if stage is not None:
             self.send(Begin(*stage))
 
-    def _on_end(self) -> None:
+    def _on_pipe_end(self) -> None:
         """In the reader thread."""
-        try:
-            self._loop.call_soon_threadsafe(self.frames.put_nowait, None)
-        except RuntimeError:
-            pass  # the loop is closed: nobody listens any more
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _on_exit(self) -> None:
+        """The process has ended. Its pipe may not: a plugin may have forked a process that holds it open."""
+        self._loop.remove_reader(self._watched)
+        self._exited.set()
+        _kill_group(self.pid)
+        self._pipe_end = self._loop.call_later(PIPE_GRACE_S, self._end)  # for one that made a session of its own
+
+    def _end(self) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            self.frames.put_nowait(None)
 
     def send(self, message: Message) -> None:
         self._endpoint.send(encode(message))
@@ -78,19 +98,16 @@ class ChildProcess:
 
     async def died(self) -> ChildDied:
         """The error for a child whose pipe has ended: with its exit code, once the system knows it."""
-        await self._wait(TERM_GRACE_S)
+        await self._wait(PIPE_GRACE_S)
         return ChildDied(self.pid, self._process.exitcode, self.name, self.last_frame)
-
-    def terminate(self) -> None:
-        """Ask it to end, if it hasn't; ``close()`` must follow."""
-        if self._process.exitcode is None:
-            self._process.terminate()
 
     async def close(self) -> None:
         """End it, by force if need be, and leave nothing of it; also when this is cancelled meanwhile."""
         try:
-            self.terminate()
-            await self._wait(TERM_GRACE_S)
+            self.send(Cancel())
+            if not await self._wait(CANCEL_GRACE_S):
+                self._process.terminate()
+                await self._wait(TERM_GRACE_S)
         finally:
             self.kill()
 
@@ -99,29 +116,44 @@ class ChildProcess:
         if self._is_closed:
             return
         self._is_closed = True
-        self._process.kill()
+        if not self._exited.is_set():
+            self._loop.remove_reader(self._watched)
+            self._process.kill()
+            _kill_group(self.pid)
+        if self._pipe_end is not None:
+            self._pipe_end.cancel()
         self._process.aio_process.join()  # a killed process ends at once
+        if self._watched != self._process.aio_process.sentinel:
+            os.close(self._watched)
         self._endpoint.close()
         del self._process.unit  # it refers to the queues
         self._process.close()
 
-    async def _wait(self, timeout_s: float | None) -> bool:
-        """Whether it has ended, within ``timeout_s``; its sentinel wakes us, nobody polls."""
-        process = self._process.aio_process
-        if process.exitcode is not None:
-            return True
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-        loop.add_reader(process.sentinel, ended.set)
+    async def _wait(self, timeout_s: float) -> bool:
+        """Whether it has ended, within ``timeout_s``; nobody polls."""
         try:
             async with asyncio.timeout(timeout_s):
-                await ended.wait()
+                await self._exited.wait()
         except TimeoutError:
-            pass
-        finally:
-            loop.remove_reader(process.sentinel)
-        process.join(0.05)
-        return process.exitcode is not None
+            return False
+        if self._process.exitcode is None:
+            self._process.aio_process.join(0.05)  # only a sentinel ends before its process
+        return True
+
+
+def _exit_descriptor(process: Any) -> int:
+    """What becomes readable when a process has ended: a pidfd, which nobody else can hold open as they can a sentinel."""
+    if hasattr(os, "pidfd_open"):
+        with suppress(OSError):  # an old kernel, or no descriptor left
+            return os.pidfd_open(process.pid)
+    sentinel: int = process.sentinel
+    return sentinel
+
+
+def _kill_group(pid: int) -> None:
+    """End what a child's plugin forked and left: it holds our pipes, and works for nobody."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop]:

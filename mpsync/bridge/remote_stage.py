@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from mpsync.bridge.codec import decode, decode_batch, decode_error, encode_error
+from mpsync.bridge.errors import BadFrame
 from mpsync.bridge.messages import Answer, Ask, Await, Credit, Done, End, Failed, Finish, Report, Rows, Settled, Work
 from mpsync.bridge.plain_task import task_from_plain, task_to_plain
 from mpsync.bridge.process import ChildProcess
@@ -46,7 +47,7 @@ class RemoteStage(Stage):
         self._has_ended = False
 
     async def run(self) -> None:
-        await self._start()
+        await self.start()
         self._idle_since = perf_counter()
         try:
             async with asyncio.TaskGroup() as group:
@@ -55,7 +56,10 @@ class RemoteStage(Stage):
         except BaseExceptionGroup as failures:
             raise _first_leaf(failures) from None
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
+        """Start the children, if they aren't yet: they come up, and work until they have no credit left, before ``run()``."""
+        if self._children:
+            return
         settings = self._services.settings
         self._children.append(ChildProcess((self._spec.factory, self._spec.options), settings))
         for _ in range(settings.workers - 1):
@@ -68,17 +72,15 @@ class RemoteStage(Stage):
         """End and reap every child. Harmless when called twice, or without a run."""
         children, self._children, self._free = self._children, [], asyncio.Queue()
         self._tickets.clear()
-        for child in children:
-            child.terminate()
         try:
-            for child in children:
-                await child.close()
-        except BaseException:  # a second Ctrl-C: no time for manners
-            for child in children:
+            async with asyncio.TaskGroup() as group:
+                for child in children:
+                    group.create_task(child.close(), name=f"close child {child.pid}")
+        finally:
+            for child in children:  # those whose task a second Ctrl-C didn't let begin
                 child.kill()
-            raise
-        for text in self._texts:  # a worker may have made one after we unlinked it
-            text.unlink(missing_ok=True)
+            for text in self._texts:  # a worker may have made one after we unlinked it
+                text.unlink(missing_ok=True)
 
     @property
     def is_idle(self) -> bool:
@@ -154,10 +156,12 @@ class RemoteStage(Stage):
         child.send(Credit(len(body)))
 
     async def _settle(self, child: ChildProcess, ticket: int) -> None:
-        item = self._tickets[child.pid, ticket]
+        item = self._tickets.get((child.pid, ticket))
+        if item is None:
+            raise BadFrame(f"child process {child.pid} awaits ticket {ticket}, but no row had it")
         try:
             content = await item.resolution()
-        except MpsyncError as error:
+        except Exception as error:
             child.send(Settled(ticket, error=encode_error(error)))
             return
         if content is None:

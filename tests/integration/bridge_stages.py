@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import struct
 import sys
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from mpsync.errors import MetadataError
@@ -16,6 +17,7 @@ from mpsync.model.content import Artifact, Content
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
 from mpsync.pipeline.first_stage import FirstStage, ParseStage, ParseTask
+from mpsync.pipeline.stage import Stage
 
 
 def make_item(text: str, **extra: Any) -> DeclarativeContent:
@@ -85,6 +87,73 @@ class Sleeps(FirstStage):
         await item.resolution()
         if self.options.get("blocks"):
             busy_wait(60)
+        await asyncio.sleep(60)
+
+
+class HoldsGil(FirstStage):
+    """Sits in C code that lets no other thread of its process run: a regular expression that never ends."""
+
+    async def run(self) -> None:
+        item = make_item(str(os.getpid()))
+        await self.put(item)
+        await item.resolution()
+        re.match(self.options["pattern"], "a" * 60 + "b")
+
+
+class Forks(FirstStage):
+    """Forks a process that inherits the pipes, puts its pid, and ends, or is killed.
+
+    options   is_detached: in a session of its own; is_killed
+    """
+
+    async def run(self) -> None:
+        item = make_item(str(fork_sleeper(is_detached=self.options.get("is_detached", False))))
+        await self.put(item)
+        await item.resolution()
+        if self.options.get("is_killed"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fork_sleeper(*, is_detached: bool) -> int:
+    forked = os.fork()
+    if not forked:
+        if is_detached:
+            os.setsid()
+        sleep(60)
+        os._exit(0)
+    return forked
+
+
+class Cleans(FirstStage):
+    """Waits for ever, and removes options.file when it is cancelled."""
+
+    async def run(self) -> None:
+        await clean_when_cancelled(self, self.options["file"])
+
+
+class CleaningStep(ParseStage):
+    """The same as a parse step."""
+
+    async def run(self) -> None:
+        await clean_when_cancelled(self, self.task.context["file"])
+
+
+async def clean_when_cancelled(stage: Stage, file: str) -> None:
+    Path(file).touch()
+    try:
+        await stage.put(make_batch(["begun"]))
+        await asyncio.sleep(60)
+    finally:
+        Path(file).unlink()
+
+
+class SendsJunk(FirstStage):
+    """Sends options.frame, which is no message."""
+
+    async def run(self) -> None:
+        await self.put(make_item("before"))
+        self._out_q.flush()  # type: ignore[union-attr]  # an Uplink
+        self._out_q._endpoint.send(bytes.fromhex(self.options["frame"]))  # type: ignore[union-attr]
         await asyncio.sleep(60)
 
 

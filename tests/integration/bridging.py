@@ -48,6 +48,10 @@ class Resolver(Stage):
             self.texts.extend(map(batch.raw_at, range(len(batch))))
 
 
+HANG_S = 20
+"""A run that takes longer hangs."""
+
+
 @dataclass
 class Core:
     """One pipeline behind a bridge. ``await core.run(...)``; afterwards ``result``, ``texts`` and ``progress`` say what came."""
@@ -59,6 +63,7 @@ class Core:
     progress: Progress = field(default_factory=Progress)
     resolver: Resolver = field(default_factory=Resolver)
     stage: LocalStage | RemoteStage | None = None
+    is_started_early: bool = False
 
     @property
     def children(self) -> list[Any]:
@@ -83,10 +88,14 @@ class Core:
         settings = Settings(self.folder, workers=self.workers, **self.settings)
         services = Services(settings, self.progress, awaited, None, recall, top_file, self.folder)
         self.stage = first_stage(StageSpec(name if ":" in name else f"bridge_stages:{name}", options or {}), services)
-        try:
-            await create_pipeline([self.stage, *between, self.resolver], settings.queue_rows, awaited=awaited)
-        finally:
-            await self.stage.close()
+        async with asyncio.timeout(HANG_S):
+            try:
+                if self.is_started_early:
+                    await self.stage.start()
+                    await asyncio.sleep(0.2)
+                await create_pipeline([self.stage, *between, self.resolver], settings.queue_rows, awaited=awaited)
+            finally:
+                await self.stage.close()
         return self.stage.result
 
 

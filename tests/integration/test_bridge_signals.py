@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Timer
 from time import monotonic, sleep
 from typing import Any
 
 import psutil
 import pytest
+from bridging import HANG_S
 
 HERE = Path(__file__).parent
 
@@ -29,11 +31,14 @@ def running(stage: str, workers: int, folder: Path, **options: Any) -> Iterator[
         text=True,
         start_new_session=True,
     )
+    watch = Timer(HANG_S, core.kill)
+    watch.start()
     try:
         yield core
     finally:
+        watch.cancel()
         with suppress(ProcessLookupError):
-            os.killpg(core.pid, signal.SIGKILL)  # and children that outlived it, when a test fails
+            os.killpg(core.pid, signal.SIGKILL)
         core.communicate()
 
 
@@ -80,11 +85,12 @@ BUSY = {"step": "BlockingStep"}
     [
         ("Sleeps", 1, {}),
         ("Sleeps", 1, {"blocks": True}),
+        ("HoldsGil", 1, {"pattern": "(a+)+$"}),
         ("Sleeps", 3, {}),
         ("ParsesOne", 1, BUSY),
         ("ParsesOne", 3, BUSY),
     ],
-    ids=["idle", "busy stage", "idle parsers", "busy parser", "busy parser of three"],
+    ids=["idle", "busy stage", "stage in C code", "idle parsers", "busy parser", "busy parser of three"],
 )
 def test_no_process_outlives_a_killed_core_by_two_seconds(
     stage: str, workers: int, options: dict[str, Any], tmp_path: Path
@@ -98,7 +104,10 @@ def test_no_process_outlives_a_killed_core_by_two_seconds(
 
         core.kill()
 
-        assert still_running(before, within_s=2) == []
+        left = still_running(before, within_s=2)
+        for process in left:
+            process.kill()
+        assert left == []
 
 
 def test_no_shared_memory_outlives_a_killed_core(tmp_path: Path) -> None:

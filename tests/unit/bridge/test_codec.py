@@ -10,7 +10,21 @@ import pytest
 
 from mpsync.bridge.codec import decode, decode_batch, decode_error, encode, encode_batch, encode_error, plain, unplain
 from mpsync.bridge.errors import BadFrame, ChildDied, ChildFailed
-from mpsync.bridge.messages import Answer, Await, Credit, Done, End, Error, Finish, Message, Report, Rows, Settled, Work
+from mpsync.bridge.messages import (
+    Answer,
+    Await,
+    Cancel,
+    Credit,
+    Done,
+    End,
+    Error,
+    Finish,
+    Message,
+    Report,
+    Rows,
+    Settled,
+    Work,
+)
 from mpsync.errors import MetadataError, PluginError
 from mpsync.model.content import Artifact, Content
 from mpsync.model.digests import Fetched
@@ -29,6 +43,7 @@ MESSAGES = [
     Answer(1, (3, True)),
     Credit(1 << 40),
     Finish(),
+    Cancel(),
 ]
 
 
