@@ -65,7 +65,9 @@ def test_a_mirror_without_by_hash_is_asked_for_it_once(mpsync: Command, upstream
     found = mpsync.ok(*first(upstream, keys, "no-by-hash"))
 
     assert found["content"]["deb.metadata"]["total"] >= 4
-    assert len([request.path for request in upstream.of() if "/by-hash/" in request.path]) == 1, [r.target for r in upstream.of()]
+    assert len([request.path for request in upstream.of() if "/by-hash/" in request.path]) == 1, [
+        r.target for r in upstream.of()
+    ]
 
 
 def test_an_index_that_stays_wrong_is_an_error_and_changes_nothing(

@@ -383,6 +383,16 @@ def test_views_follow_their_row_through_take_and_concat() -> None:
     assert view.content.name == "n2"
 
 
+def test_what_stages_find_out_of_taken_rows_stays_when_their_views_are_packed() -> None:
+    whole = batch(range(4))
+    view = whole.item(2)
+    taken = whole.take([1, 2])
+
+    taken.set_id(1, 7)
+
+    assert Batch.pack([view]).ids == [7]
+
+
 def test_what_stages_find_out_later_reaches_items_that_moved() -> None:
     declared = item(5)
     joined = Batch.concat([batch([2, 8]), Batch.of([item(1), declared]).take([1])])

@@ -98,6 +98,18 @@ async def test_cancelling_one_waiter_leaves_the_others() -> None:
     assert await also_stays is thing.content
 
 
+async def test_a_waiter_cancelled_as_the_item_is_resolved_disturbs_nobody() -> None:
+    thing = item(1)
+    leaves, stays = (asyncio.ensure_future(thing.resolution()) for _ in range(2))
+    await settle()
+
+    leaves.cancel()
+    thing.resolve()
+
+    assert await stays is thing.content
+    assert leaves.cancelled()
+
+
 async def test_an_item_whose_only_waiter_was_cancelled_is_awaited_no_more() -> None:
     thing = item(1)
     waiter = asyncio.ensure_future(thing.resolution())

@@ -125,6 +125,24 @@ async def test_an_item_that_left_thaws_no_later_batch() -> None:
         task.cancel()
 
 
+async def test_the_batch_behind_a_thawed_one_is_gathered_as_usual() -> None:
+    stage, first, second = Stage(), item(1), item(2)
+    queue = fed(stage, first)
+    batches = stage.batches(minsize=500)
+    gathered = asyncio.ensure_future(anext(batches))
+    await settle()
+    waiter = asyncio.ensure_future(first.resolution())
+    assert await gathered == [first]
+
+    queue.put_nowait(second)
+    gathered = asyncio.ensure_future(anext(batches))
+    await settle()
+
+    assert not gathered.done()
+    gathered.cancel()
+    waiter.cancel()
+
+
 async def test_a_resolved_item_may_be_held_back_again() -> None:
     stage, thing = Stage(), item(1)
     waiter = asyncio.ensure_future(thing.resolution())
