@@ -105,8 +105,11 @@ class Database:
                 connection = await psycopg.AsyncConnection.connect(
                     self._conninfo, autocommit=True, application_name="mpsync", client_encoding="utf8"
                 )
-            except psycopg.ProgrammingError as error:
-                raise ConfigError(f"the database address is malformed: {error}") from error
+            except psycopg.ProgrammingError:
+                # Not libpq's own words, nor a chained error: both quote the address, and with it the password.
+                raise ConfigError(
+                    "the database address is malformed; use postgresql://USER@HOST:PORT/NAME, special characters as %XX"
+                ) from None
             try:
                 await connection.execute(_SESSION)
             except BaseException:
