@@ -45,7 +45,8 @@ class ArtifactDownloader(CoreStage):
                 group.create_task(self._hand_on(), name="hand on finished units")
                 group.create_task(self._read_input(group), name="read units")
         except BaseExceptionGroup as failures:
-            raise _first(failures) from None
+            error = _first(failures)
+            raise error from error.__cause__
         self._progress_done()
 
     @property
@@ -55,6 +56,7 @@ class ArtifactDownloader(CoreStage):
     async def _read_input(self, group: asyncio.TaskGroup) -> None:
         workers = 0
         async for batch in self.columns(minsize=1):
+            self._charge_given(batch)
             missing = batch.slots.missing()
             if not missing:
                 await self.put(batch)
@@ -97,39 +99,38 @@ class ArtifactDownloader(CoreStage):
                     self._flush_now.set()
 
     async def _download_unit(self, unit: _Unit) -> None:
+        # For all files at once: a unit that holds a share while it waits for the rest of it could wait for ever, since
+        # only whole units are saved, and only saving releases.
+        unit.share_bytes = sum(max(unit.batch.slots.size[slot], 0) for slot in unit.slots)
+        await self._budget.acquire(unit.share_bytes, len(unit.slots))
         try:
             if len(unit.slots) == 1:
-                await self._download(unit.batch, unit.slots[0])
+                await self._download(unit, unit.slots[0])
             else:
                 async with asyncio.TaskGroup() as group:
                     for slot in unit.slots:
-                        group.create_task(self._download(unit.batch, slot))
-        except UpstreamError as error:
+                        group.create_task(self._download(unit, slot))
+        except BaseException as failure:
+            self._budget.release(unit.share_bytes, len(unit.slots))
+            error = _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
+            if not isinstance(error, UpstreamError):
+                raise error from error.__cause__
             self._failed(unit, error)
-        except BaseExceptionGroup as failures:
-            first = _first(failures)
-            if not isinstance(first, UpstreamError):
-                raise first from None
-            self._failed(unit, first)
         else:
             self._keep(unit)
 
-    async def _download(self, batch: Batch, slot: int) -> None:
-        slots = batch.slots
-        size = slots.size[slot]
-        await self._budget.acquire(max(size, 0))
-        try:
-            d_artifact = self._held(batch, slot)
-            if d_artifact is not None:
-                fetched = await d_artifact.download()
-            else:
-                fetched = await self._fetch(batch, slot)
-        except BaseException:
-            self._budget.release(max(size, 0))
-            raise
+    async def _download(self, unit: _Unit, slot: int) -> None:
+        batch = unit.batch
+        size = batch.slots.size[slot]
+        d_artifact = self._held(batch, slot)
+        if d_artifact is not None:
+            fetched = await d_artifact.download()
+        else:
+            fetched = await self._fetch(batch, slot)
         batch.set_fetched(slot, fetched)
         if size < 0:  # not promised: what arrived counts from here on, since the saver releases what arrived
             self._budget.charge(fetched.size_bytes)
+            unit.share_bytes += fetched.size_bytes
         self._count_done(fetched)
 
     def _held(self, batch: Batch, slot: int) -> DeclarativeArtifact | None:
@@ -161,7 +162,6 @@ class ArtifactDownloader(CoreStage):
             fetched = unit.batch.slots.fetched[slot]
             if fetched is not None:
                 fetched.path.unlink(missing_ok=True)
-                self._budget.release(unit.batch.slots.size[slot])
         if policy == "strict":
             if item is not None:
                 item.fail(error)
@@ -206,6 +206,15 @@ class ArtifactDownloader(CoreStage):
     def _budget(self) -> ResourceBudget:
         return self.resource_budget or self.context.budget
 
+    def _charge_given(self, batch: Batch) -> None:
+        """Files that came with their units: the saver releases them as it does those that were downloaded."""
+        slots = batch.slots
+        if any(slots.fetched):
+            given = [
+                slots.size[i] for i, fetched in enumerate(slots.fetched) if fetched is not None and not slots.ids[i]
+            ]
+            self._budget.charge(sum(given), len(given))
+
     def _count_total(self, files: int) -> None:
         progress = self.context.progress
         phase = progress.phases.get("download")
@@ -219,12 +228,12 @@ class ArtifactDownloader(CoreStage):
 
 
 class _Unit:
-    """One row with the slots it misses."""
+    """One row with the slots it misses, and its share of the budget."""
 
-    __slots__ = ("batch", "row", "slots")
+    __slots__ = ("batch", "row", "share_bytes", "slots")
 
     def __init__(self, batch: Batch, row: int, slots: list[int]) -> None:
-        self.batch, self.row, self.slots = batch, row, slots
+        self.batch, self.row, self.slots, self.share_bytes = batch, row, slots, 0
 
 
 def _units(batch: Batch, missing: list[int]) -> list[_Unit]:

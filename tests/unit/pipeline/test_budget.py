@@ -130,6 +130,30 @@ async def test_bytes_found_out_later_count_too() -> None:
     assert await let_in(task) == [True]
 
 
+async def test_items_asked_for_together_are_let_in_together() -> None:
+    budget = ResourceBudget(max_items=3)
+    await budget.acquire()
+
+    pair, three = asyncio.ensure_future(budget.acquire(items=2)), asyncio.ensure_future(budget.acquire(items=3))
+
+    assert await let_in(pair, three) == [True, False]
+    budget.release(items=2)
+    assert await let_in(three) == [False]
+    budget.release()
+    assert await let_in(three) == [True]
+
+
+async def test_items_that_are_there_already_are_charged_without_waiting() -> None:
+    budget = ResourceBudget(max_items=2)
+    budget.charge(0, items=2)
+
+    task = asks(budget)
+
+    assert await let_in(task) == [False]
+    budget.release()
+    assert await let_in(task) == [True]
+
+
 async def test_flush_event_is_set_while_somebody_waits() -> None:
     budget = ResourceBudget(max_items=1)
     await budget.acquire()

@@ -339,6 +339,7 @@ async def test_cancelling_the_stage_cancels_its_downloads(tmp_path: Path) -> Non
 @pytest.mark.parametrize("timing", ["input open and empty", "input ended", "units waiting for a slot"])
 async def test_the_first_failure_ends_the_stage_and_cancels_the_rest(tmp_path: Path, timing: str) -> None:
     error = UpstreamError("away")
+    error.__cause__ = cause = ConnectionRefusedError()
     async with downloading(tmp_path, slots=3) as run:
         await run.put(*units("a", "b", "c", "bad"))
         if timing == "input ended":
@@ -353,6 +354,7 @@ async def test_the_first_failure_ends_the_stage_and_cancels_the_rest(tmp_path: P
 
         assert run.task.done()
         assert run.task.exception() is error
+        assert error.__cause__ is cause
         assert sorted(run.gates.cancelled) == ["b", "c"]
         await run.names()
         assert not run.has_ended

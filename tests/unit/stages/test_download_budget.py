@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gated_downloads import downloading, rows, settle, unit
+import pytest
+from gated_downloads import DIGEST, downloading, rows, settle, unit
 
 from mpsync.errors import UpstreamError
+from mpsync.model.content import Artifact
 from mpsync.pipeline.budget import ResourceBudget
+from mpsync.pipeline.declarative import DeclarativeArtifact, DeclarativeContent
 
 
 async def test_no_more_files_are_under_way_than_the_budget_has_items(tmp_path: Path) -> None:
@@ -75,3 +78,39 @@ async def test_a_skipped_unit_gives_back_what_its_other_files_took(tmp_path: Pat
         await run.gates.fail("orig", UpstreamError("404"))
 
         assert run.gates.running == {"b"}
+
+
+@pytest.mark.parametrize("budget", [ResourceBudget(max_bytes=100), ResourceBudget(max_items=1)], ids=["bytes", "items"])
+async def test_a_unit_whose_files_together_exceed_the_budget_is_downloaded_alone(
+    tmp_path: Path, budget: ResourceBudget
+) -> None:
+    async with downloading(tmp_path, budget=budget) as run:
+        await run.put(unit("source", "dsc", "orig", size=80), unit("b", "b", size=1))
+
+        assert run.gates.running == {"dsc", "orig"}
+        await run.gates.open("dsc", "orig")
+        assert await run.names() == ["source"]
+
+
+async def test_units_of_several_files_never_wait_for_each_other(tmp_path: Path) -> None:
+    budget = ResourceBudget(max_bytes=100)
+    async with downloading(tmp_path, budget=budget) as run:
+        await run.put(*(unit(name, f"{name}1", f"{name}2", size=40) for name in "abc"))
+        for name in "abc":
+            assert run.gates.running == {f"{name}1", f"{name}2"}
+            await run.gates.open(f"{name}1", f"{name}2")
+            budget.release(80, items=2)  # what ArtifactSaver does
+            await settle()
+
+        assert await run.names() == ["a", "b", "c"]
+
+
+async def test_a_file_that_came_with_its_unit_counts_as_what_the_saver_will_release(tmp_path: Path) -> None:
+    budget = ResourceBudget(max_bytes=100)
+    there = DeclarativeArtifact(Artifact(size=70, sha256=DIGEST, file=tmp_path / "x"), url="x", relative_path="x")
+    async with downloading(tmp_path, budget=budget) as run:
+        await run.put(unit("a", "a", size=60), DeclarativeContent(unit("there").content, [there]))
+        budget.release(70)  # "there" is saved
+        await run.put(unit("b", "b", size=60))
+
+        assert run.gates.running == {"a"}
