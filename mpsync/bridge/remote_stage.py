@@ -54,7 +54,8 @@ class RemoteStage(Stage):
                 for child in self._children:
                     group.create_task(self._listen(child, group), name=f"child {child.pid}")
         except BaseExceptionGroup as failures:
-            raise _first_leaf(failures) from None
+            error = _first_leaf(failures)
+            raise error from error.__cause__
 
     async def start(self) -> None:
         """Start the children, if they aren't yet: they come up, and work until they have no credit left, before ``run()``."""
@@ -218,7 +219,8 @@ class RemoteStage(Stage):
                 ]
             return sum(part.result() for part in parts)
         except BaseExceptionGroup as failures:
-            raise _first_leaf(failures) from None
+            error = _first_leaf(failures)
+            raise error from error.__cause__
         finally:
             await asyncio.to_thread(text.unlink, missing_ok=True)
 
