@@ -134,7 +134,17 @@ def mapped_semaphores() -> frozenset[str]:
 
 def own_children() -> list[psutil.Process]:
     """Children but for Python's resource tracker, which lives as long as its process."""
-    return [child for child in psutil.Process().children(recursive=True) if not is_tracker(child)]
+    return [
+        child for child in psutil.Process().children(recursive=True) if not is_tracker(child) and not is_server(child)
+    ]
+
+
+def is_server(process: psutil.Process) -> bool:
+    """Whether it belongs to the embedded server that other tests of the session keep running."""
+    try:
+        return process.name() == "postgres"
+    except psutil.NoSuchProcess:
+        return False
 
 
 def is_tracker(process: psutil.Process) -> bool:
