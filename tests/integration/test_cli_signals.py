@@ -65,7 +65,8 @@ def test_a_signal_at_any_time_leaves_nothing_behind(
         assert outcome.code in (code, 0), outcome
         if outcome.code:
             assert outcome.error["type"] == name
-            assert outcome.json["changed"] is False
+            # A signal behind the commit comes too late: the version stands, whole, and the document says so.
+            assert outcome.json["changed"] is False or outcome.json["version"] == 1
         assert "Traceback" not in outcome.stderr
         assert settle(own_command) == {}
 
