@@ -69,7 +69,7 @@ def report(error: BaseException, argv: Sequence[str], arguments: argparse.Namesp
     wants_json = "--json" in argv if arguments is None else arguments.json
     if wants_json:
         try:
-            print_json({**_document(arguments), "error": details})
+            print_json({"changed": False, **_document(arguments), "error": details})
         except OSError:  # stderr and the exit code have said it
             drop_output()
     return code
