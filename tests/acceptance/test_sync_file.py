@@ -47,7 +47,10 @@ def test_a_hostile_line_fails_or_is_skipped(command: Command, upstream: Upstream
     assert "line 2" in found["skipped"][0]["what"]
 
 
-@pytest.mark.parametrize("line", ["no commas", "path,notahash,3", f"path,{'0' * 64},three", f"/abs,{'0' * 64},3"])
+@pytest.mark.parametrize(
+    "line",
+    ["no commas", "path,notahash,3", f"path,{'0' * 64},three", f"/abs,{'0' * 64},3", f"big,{'0' * 64},{'9' * 30}"],
+)
 def test_a_bad_line_is_an_error_that_names_it(line: str) -> None:
     (found,) = parse(line.encode(), "MANIFEST")
 

@@ -15,6 +15,7 @@ KIND = "file.file"
 MANIFEST = "PULP_MANIFEST"
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_SIZE = re.compile(r"[0-9]{1,18}")
 
 
 class FileContent(Content):
@@ -42,12 +43,12 @@ class Entry:
 def parse(text: bytes, where: str) -> Iterator[Entry | MetadataError]:
     """The entries of a manifest, in order; a bad line gives its error in place of an entry, for the caller's policy."""
     seen: dict[str, Entry] = {}
-    for number, line in enumerate(text.decode("utf-8", "surrogateescape").splitlines(), 1):
-        if not line.strip():
+    for number, raw in enumerate(text.split(b"\n"), 1):
+        if not raw.strip():
             continue
         at = f"{where} line {number}"
         try:
-            entry = _entry(line, at)
+            entry = _entry(_decoded(raw, at), at)
         except MetadataError as error:
             yield error
             continue
@@ -58,8 +59,15 @@ def parse(text: bytes, where: str) -> Iterator[Entry | MetadataError]:
             yield entry
 
 
+def _decoded(line: bytes, at: str) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise MetadataError(at, "is not UTF-8", "path,sha256,size", repr(line[:200])) from None
+
+
 def _entry(line: str, at: str) -> Entry:
     parts = line.rstrip("\r").rsplit(",", 2)
-    if len(parts) != 3 or not _SHA256.fullmatch(parts[1].strip()) or not parts[2].strip().isdecimal():
+    if len(parts) != 3 or not _SHA256.fullmatch(parts[1].strip()) or not _SIZE.fullmatch(parts[2].strip()):
         raise MetadataError(at, "bad line", "path,sha256,size", repr(line[:200]))
     return Entry(safe_relative_path(parts[0], at), parts[1].strip().lower(), int(parts[2]))
