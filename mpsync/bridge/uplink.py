@@ -81,19 +81,7 @@ class Uplink:
             return
         held, self._held = self._held, []
         self._held_rows = self._held_bytes = 0
-        parts: list[Batch] = []
-        loose: list[DeclarativeContent] = []
-        for element in held:
-            if isinstance(element, Batch):
-                if loose:
-                    parts.append(Batch.pack(loose))
-                    loose = []
-                parts.append(element)
-            else:
-                loose.append(element)
-        if loose:
-            parts.append(Batch.pack(loose))
-        batch = Batch.concat(parts)
+        batch = Batch.join(held)
         batch.pack_raw()
         tickets = {row: item.ticket for row, item in batch.items.items() if item.ticket >= 0}
         body = encode_batch(batch, tickets, self._released())

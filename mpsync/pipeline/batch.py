@@ -274,6 +274,23 @@ class Batch:
             at = end
         return cls.concat(runs) if runs else cls()
 
+    @classmethod
+    def join(cls, elements: Sequence[Batch | DeclarativeContent]) -> Batch:
+        """What stages put, batches and items in any mix, as one batch, in order; one batch alone comes back as it is."""
+        parts: list[Batch] = []
+        loose: list[DeclarativeContent] = []
+        for element in elements:
+            if isinstance(element, Batch):
+                if loose:
+                    parts.append(cls.pack(loose))
+                    loose = []
+                parts.append(element)
+            else:
+                loose.append(element)
+        if loose:
+            parts.append(cls.pack(loose))
+        return cls.concat(parts)
+
 
 def _source(item: DeclarativeContent) -> Batch | None:
     return None if item.is_touched else item._batch

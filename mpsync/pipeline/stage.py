@@ -142,7 +142,7 @@ class Stage:
         A stage that changes items of such a batch puts ``Batch.pack(batch.all_items())``: that reads the columns again.
         """
         async for elements in self._gather(minsize, flush_event, enough=COLUMN_ROWS):
-            yield _as_batch(elements)
+            yield Batch.join(elements)
 
     async def _next(self) -> Element:
         assert self._in_q is not None, f"{self} is not connected"
@@ -228,25 +228,6 @@ def _set_thaw(element: Element, thaw: asyncio.Event | None) -> None:
             item._thaw_queue_event = thaw
     else:
         element._thaw_queue_event = thaw
-
-
-def _as_batch(elements: list[Element]) -> Batch:
-    """Batches and items, in order, as one Batch."""
-    if len(elements) == 1 and isinstance(elements[0], Batch):
-        return elements[0]
-    parts: list[Batch] = []
-    loose: list[DeclarativeContent] = []
-    for element in elements:
-        if isinstance(element, Batch):
-            if loose:
-                parts.append(Batch.pack(loose))
-                loose = []
-            parts.append(element)
-        else:
-            loose.append(element)
-    if loose:
-        parts.append(Batch.pack(loose))
-    return Batch.concat(parts)
 
 
 class EndStage(Stage):
