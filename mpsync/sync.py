@@ -247,9 +247,13 @@ class _Run:
             with timed(self.summary, "sync"):
                 made = _PluginVersion(first, context, request.mirror, request.plugin)
                 await made.run()
+            for listing, parser, sha256 in first.result.pop("parsed", ()):
+                version.remember(listing, parser, sha256)
+            if type(request.plugin).reconcile is not Plugin.reconcile:
+                with timed(self.summary, "reconcile"):
+                    async with version.draft(self.progress) as draft:
+                        await request.plugin.reconcile(draft, options, first.result)
             with timed(self.summary, "commit"):
-                for listing, parser, sha256 in first.result.pop("parsed", ()):
-                    version.remember(listing, parser, sha256)
                 state = request.plugin.next_state(self.held, first.result)
                 committed = await version.commit({**state, MADE_WITH: self.made_with}, request.plugin.unique_kinds)
         finally:

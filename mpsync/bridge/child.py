@@ -107,8 +107,7 @@ class _Child:
     # --- Host ------------------------------------------------------------------------------------------------
 
     async def parse(self, task: ParseTask) -> Parsed:
-        rows, remembered = await self._ask("parse", task_to_plain(task))
-        return Parsed(rows, remembered)
+        return Parsed(*await self._ask("parse", task_to_plain(task)))
 
     async def top_file(self, path: str) -> TopFile | None:
         found = await self._ask("top_file", path)
@@ -184,7 +183,7 @@ class _Child:
             made.host = StepHost(self, task.step)
             made._connect(None, self._uplink)  # type: ignore[arg-type]  # as above
             await made.run()
-            self._uplink.send(Done(work.request, made.rows))
+            self._uplink.send(Done(work.request, [made.rows, made.result]))
         except Exception as error:
             self._uplink.send(Done(work.request, error=encode_error(error)))
 
@@ -194,4 +193,4 @@ def _unpack(step: type[ParseStage], task: ParseTask, into: Path, parts: int) -> 
     if not step.can_cut:
         return None
     step.decompress(task, into)
-    return [[start, end] for start, end in step.cut(into, parts)]
+    return [[start, end] for start, end in step.cut(task, into, parts)]

@@ -70,7 +70,7 @@ class LocalStage(Stage):
             self._parsing -= 1
             if self._has_run and not self._parsing:
                 self._all_parsed.set()
-        return Parsed(step.rows)
+        return Parsed(step.rows, results=[step.result])
 
     async def top_file(self, path: str) -> TopFile | None:
         found = await self._services.top_file(path)

@@ -194,30 +194,32 @@ class RemoteStage(Stage):
         else:
             child.send(Answer(ask.request, value))
 
-    async def _parse(self, task: ParseTask) -> tuple[int, bool]:
-        """(rows, whether they were remembered)."""
+    async def _parse(self, task: ParseTask) -> list[Any]:
+        """The fields of Parsed: rows, whether they were remembered, results."""
         remembered = await self._services.recall(task)
         if remembered is not None:
-            return remembered, True
+            return [remembered, True, []]
         parsers = len(self._children) - 1
-        if parsers < 2 or _size_of(task.path) < CUT_BYTES:
-            return await self._give("parse", task), False
-        return await self._parse_cut(task, parsers), False
+        if parsers < 2 or not task.may_cut or _size_of(task.path) < CUT_BYTES:
+            found = [await self._give("parse", task)]
+        else:
+            found = await self._parse_cut(task, parsers)
+        return [sum(rows for rows, _ in found), False, [result for _, result in found]]
 
-    async def _parse_cut(self, task: ParseTask, parsers: int) -> int:
+    async def _parse_cut(self, task: ParseTask, parsers: int) -> list[Any]:
         """Unpack a large index once, and have its parts parsed side by side."""
         text = self._services.temp_dir / f"index-{os.getpid()}-{id(self):x}-{len(self._texts)}"
         self._texts.append(text)
         try:
             ranges = await self._give("unpack", task, text, parsers)
             if ranges is None:
-                return int(await self._give("parse", task))
+                return [await self._give("parse", task)]
             async with asyncio.TaskGroup() as group:
                 parts = [
                     group.create_task(self._give("parse", replace(task, path=text, start=start, end=end)))
                     for start, end in ranges
                 ]
-            return sum(part.result() for part in parts)
+            return [part.result() for part in parts]
         except BaseExceptionGroup as failures:
             error = _first_leaf(failures)
             raise error from error.__cause__

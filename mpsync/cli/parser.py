@@ -100,7 +100,8 @@ def _parse_new_sync(argv: Sequence[str], plugin: Any) -> argparse.Namespace:
     arguments.verb = "sync"
     check(arguments)
     _check_name(arguments.name)
-    plugin.options(argparse.Namespace(**arguments.plugin_arguments))
+    options = plugin.options(argparse.Namespace(**arguments.plugin_arguments))
+    plugin.check(options, mirror=arguments.mirror is not False)
     return arguments
 
 

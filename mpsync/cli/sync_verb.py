@@ -144,6 +144,7 @@ def _request(
     from mpsync.sync import Request
 
     mirror = arguments.mirror if arguments.mirror is not None else remembered.get("mirror", True)
+    plugin.check(options, mirror=mirror)
     skips = arguments.skip_failed if arguments.skip_failed is not None else remembered.get("on_failure") == "skip"
     return Request(
         name=name,

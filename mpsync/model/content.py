@@ -11,6 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
+import orjson
+
 from mpsync.errors import PluginError
 from mpsync.model.digests import Expected
 
@@ -72,6 +74,17 @@ class Content:
 def content_key(kind: str, raw: bytes) -> bytes:
     """The identity of a unit: sha256(kind, NUL, raw)."""
     return sha256(kind.encode() + b"\0" + raw).digest()
+
+
+def file_record(path: str, size_bytes: int | None, digests: dict[str, str]) -> bytes:
+    """The raw record of a file that upstream has no record for: canonical JSON, so that the same file gives the same key.
+
+    path       relative to the repository's root
+    size_bytes None when unknown
+    digests    {algorithm: lowercase hex}
+    """
+    record = {"path": path, "size": size_bytes, "digests": digests}
+    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
 
 
 class Artifact:

@@ -26,6 +26,7 @@ class ParseTask:
     memory   (parser version, sha256 of the file): the same bytes are never parsed twice; None = don't remember
     listing  the listing that this file's rows get, which is what is carried over when the file is remembered
     start, end   byte range of the uncompressed text, when a large file was cut; None = all of it
+    may_cut      a large file may be unpacked once and parsed in parts, if the step can do that
     """
 
     step: str
@@ -35,14 +36,21 @@ class ParseTask:
     listing: str = ""
     start: int | None = None
     end: int | None = None
+    may_cut: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What became of a ParseTask: how many rows it gave, and whether the core remembered them instead."""
+    """What became of a ParseTask.
+
+    rows        how many it gave, or had given when it was parsed before
+    remembered  the core knew the file's rows: no step ran
+    results     what the steps left in ``ParseStage.result``: one, or one per part of a file that was cut
+    """
 
     rows: int
     remembered: bool = False
+    results: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,8 @@ class ParseStage(Stage):
         super().__init__()
         self.task = task
         self.rows = 0
+        self.result: dict[str, Any] = {}
+        """Plain JSON values for the first stage: ``Parsed.results``."""
 
     async def run(self) -> None:
         async for batch in self.blocks():
@@ -134,8 +144,8 @@ class ParseStage(Stage):
         raise NotImplementedError(f"{cls.__name__} can't be cut")
 
     @classmethod
-    def cut(cls, text: Path, parts: int) -> list[tuple[int, int]]:
-        """Byte ranges of whole records that together are the whole of ``text``."""
+    def cut(cls, task: ParseTask, text: Path, parts: int) -> list[tuple[int, int]]:
+        """Byte ranges of whole records that together are the whole of ``text``, ``task``'s unpacked file."""
         raise NotImplementedError(f"{cls.__name__} can't be cut")
 
 

@@ -7,12 +7,13 @@ stage and parse steps are named by strings and run in children.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from mpsync.model.content import Content
 from mpsync.model.digests import Fetched
 from mpsync.stages.recipe import Recipe
 
@@ -25,6 +26,24 @@ class Upstream(Protocol):
     async def top_file(self, path: str) -> Fetched | None:
         """A small file below the base URL, read now; None when upstream answers that it doesn't have it."""
         ...
+
+
+class Draft(Protocol):
+    """A version before its commit: what store/draft.py says of it."""
+
+    async def rows(
+        self, sql: tuple[str, str, str], values: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]: ...
+
+    async def raw(self, content_ids: Sequence[int]) -> dict[int, bytes]: ...
+
+    async def withdraw(self, members: Sequence[tuple[int, int]]) -> None: ...
+
+    async def add(self, content: Content, listing: str) -> None: ...
+
+    def skip(self, what: str, why: str) -> None: ...
+
+    def note(self, name: str, text: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +100,12 @@ class Plugin:
     async def probe(self, upstream: Upstream, options: Mapping[str, Any], held: Held) -> Probed:
         """Fetch the top file and compare it with what is held."""
         return Probed(is_unchanged=False)
+
+    def check(self, options: Mapping[str, Any], *, mirror: bool) -> None:
+        """Raise ConfigError where ``options`` contradict --mirror or --additive."""
+
+    async def reconcile(self, draft: Draft, options: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        """A last word on all that the new version will hold, before it is committed; ``result`` is the first stage's."""
 
     def next_state(self, held: Held, result: Mapping[str, Any]) -> dict[str, Any]:
         """What the next probe will compare with, from the first stage's ``result``."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Self
@@ -16,9 +16,11 @@ from typing import Any, Self
 import orjson
 
 from mpsync.errors import StoreError, UpstreamError
+from mpsync.pipeline.progress import Progress
 from mpsync.store import artifacts
 from mpsync.store.copy_text import copy_text
 from mpsync.store.db import Connection, Database
+from mpsync.store.draft import Draft
 from mpsync.store.statements import statements
 
 LEASE_GRACE_S = 1.0
@@ -205,6 +207,26 @@ class NewVersion:
         await self._conn.execute(self._sql["analyze_seen"])
         await self._conn.execute(self._sql["find_gone"], {"repository_id": self._id})
         self._removes = True
+
+    def draft(self, progress: Progress) -> AbstractAsyncContextManager[Draft]:
+        """All of the version, for a plugin's last word on it."""
+        return Draft.open(
+            self, self._conn, progress, repository_id=self._id, remote_id=self._remote_id, is_exact=self._exact
+        )
+
+    async def withdraw(self, members: Sequence[tuple[int, int]]) -> None:
+        """(content id, listing id) of what is not to be in the new version, though upstream lists it, or it was there."""
+        if not members:
+            return
+        content_ids, listing_ids = map(list, zip(*members, strict=True))
+        values = {"repository_id": self._id, "content_ids": content_ids, "listing_ids": listing_ids}
+        sql = statements("mpsync.store", "sql/draft.sql")
+        await self._conn.execute(sql["withdraw_seen"], values)
+        await self._conn.execute(sql["withdraw_members"], values)
+        self._removes = True
+        for listing_id in listing_ids:
+            self._memory.pop(listing_id, None)
+            self._carried.discard(listing_id)
 
     async def commit(self, state: dict[str, Any], unique_kinds: Sequence[str]) -> Committed:
         """Make the version visible, whole, in one transaction; none is made when nothing changed.

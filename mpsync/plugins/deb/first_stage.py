@@ -17,6 +17,7 @@ from mpsync.plugin.declare import (
     DeclarativeContent,
     FirstStage,
     ParseTask,
+    file_record,
 )
 from mpsync.plugin.openpgp import Keyring
 from mpsync.plugins.deb import kinds
@@ -90,9 +91,7 @@ class DebFirstStage(FirstStage):
         folder = listing.rpartition("/")[0]
         where = fetched.index.where(generation.suite)
         for file in parse_sums(fetched.path.read_bytes(), folder, listing, where):
-            content = Content(
-                kinds.file_record(file.path, None, file.digests), name=file.path, kind=kinds.INSTALLER_FILE
-            )
+            content = Content(file_record(file.path, None, file.digests), name=file.path, kind=kinds.INSTALLER_FILE)
             d_artifact = DeclarativeArtifact(
                 Artifact(digests=file.digests),
                 url=file.path,
@@ -106,9 +105,7 @@ class DebFirstStage(FirstStage):
 def _top_item(folder: str, name: str, path: Path, size_bytes: int, sha256: str) -> DeclarativeContent:
     relative_path = folder + name
     digests = {"sha256": sha256}
-    content = Content(
-        kinds.file_record(relative_path, size_bytes, digests), name=relative_path, kind=kinds.RELEASE_FILE
-    )
+    content = Content(file_record(relative_path, size_bytes, digests), name=relative_path, kind=kinds.RELEASE_FILE)
     artifact = Artifact(size=size_bytes, digests=digests, file=path)
     d_artifact = DeclarativeArtifact(artifact, url=relative_path, relative_path=relative_path)
     return DeclarativeContent(content, [d_artifact], listing=folder or "./")

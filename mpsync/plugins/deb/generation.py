@@ -23,6 +23,7 @@ from mpsync.plugin.declare import (
     FirstStage,
     MetadataError,
     UpstreamError,
+    file_record,
 )
 from mpsync.plugin.openpgp import Keyring
 from mpsync.plugins.deb import kinds
@@ -211,7 +212,7 @@ class GenerationReader:
 def index_item(folder: str, file: IndexFile, paths: list[str], kind: str) -> DeclarativeContent:
     """A file that Release names, as content that is always downloaded. ``paths`` are tried in order."""
     path = folder + file.path
-    content = Content(kinds.file_record(path, file.size_bytes, file.digests), name=path, kind=kind)
+    content = Content(file_record(path, file.size_bytes, file.digests), name=path, kind=kind)
     artifact = Artifact(size=file.size_bytes, digests=dict((file.strongest,)))
     d_artifact = DeclarativeArtifact(
         artifact, urls=[folder + url for url in paths], relative_path=path, remote=UPSTREAM

@@ -54,7 +54,7 @@ class DebIndex(ParseStage):
                 file.write(chunk)
 
     @classmethod
-    def cut(cls, text: Path, parts: int) -> list[tuple[int, int]]:
+    def cut(cls, task: ParseTask, text: Path, parts: int) -> list[tuple[int, int]]:
         if not text.stat().st_size:
             return []
         with text.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
