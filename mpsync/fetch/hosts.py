@@ -6,11 +6,23 @@ import asyncio
 from time import monotonic
 
 from mpsync.errors import UpstreamError
-from mpsync.fetch.errors import ConnectFailed, DigestMismatch, NotFound, SizeMismatch, TlsFailed, Unauthorized
+from mpsync.fetch.errors import (
+    ConnectFailed,
+    DigestMismatch,
+    ForbiddenUrl,
+    NotFound,
+    SizeMismatch,
+    Stalled,
+    TlsFailed,
+    Unauthorized,
+)
 
 BAD_SCORE = 4
-BAD_FOR_S = 60.0
-"""A host whose penalties reach this is asked last, and without retries where there is another, for so long."""
+BAD_FOR_S = 1800.0
+"""A host whose penalties reach this is asked last, and not again where there is another, for so long: most runs."""
+
+_AT_ONCE = (ForbiddenUrl, Stalled, TlsFailed)
+"""No second try makes these better, and each stall costs a stall time-out."""
 
 
 class Host:
@@ -55,18 +67,28 @@ class Host:
         return self.files / tries if tries else 1.0
 
     def served(self) -> None:
-        """It answered, and well."""
+        """It answered, and well. Who is bad stays so: one who serves small files and stalls in large ones is left."""
         if self._penalty or self._busy_since is not None:
-            self._penalty, self._bad_until, self._busy_since = 0, 0.0, None
+            self._penalty, self._busy_since = 0, None
 
     def failed(self, error: UpstreamError) -> None:
-        """A try failed. A missing file says nothing about the host."""
+        """A try failed. A missing file says nothing about the host, as long as no other has it."""
         if isinstance(error, NotFound):
             return
         self.failures += 1
         if isinstance(error, Unauthorized):
             return
-        self._penalty += 2 if isinstance(error, ConnectFailed | TlsFailed | DigestMismatch | SizeMismatch) else 1
+        if isinstance(error, _AT_ONCE):
+            self._punish(BAD_SCORE)
+        else:
+            self._punish(2 if isinstance(error, ConnectFailed | DigestMismatch | SizeMismatch) else 1)
+
+    def lacked(self) -> None:
+        """Another host had the file that this one has not."""
+        self._punish(1)
+
+    def _punish(self, penalty: int) -> None:
+        self._penalty += penalty
         if self._penalty >= BAD_SCORE:
             self._bad_until = monotonic() + BAD_FOR_S
 

@@ -67,9 +67,8 @@ class Origin:
 class HttpClient:
     """A session with one remote, open from ``open`` to ``close``; all tries share its connections."""
 
-    def __init__(self, settings: Settings, remote: Remote) -> None:
-        self._settings, self._remote = settings, remote
-        self._reach = Reach(remote)
+    def __init__(self, settings: Settings, remote: Remote, reach: Reach) -> None:
+        self._settings, self._remote, self._reach = settings, remote, reach
         self._origins: dict[str, Origin] = {}
         self._stall_s = settings.stall_timeout_s
         timeout = aiohttp.ClientTimeout(
@@ -240,10 +239,10 @@ class HttpClient:
     @staticmethod
     def _check_range(content_range: str, etag: str | None, name: str, sink: Sink) -> None:
         found = _CONTENT_RANGE.fullmatch(content_range)
-        want = sink.want.size_bytes
+        sizes = sink.sizes
         is_right = found is not None and int(found[1]) == sink.size_bytes <= int(found[2])
         if is_right and found is not None and found[3] != "*":
-            is_right = int(found[2]) + 1 == int(found[3]) and want in (None, int(found[3]))
+            is_right = int(found[2]) + 1 == int(found[3]) and (sizes is None or int(found[3]) in sizes)
         if not is_right:
             raise BadResponse(name, f"asked for bytes from {sink.size_bytes}, got {content_range!r}")
         if (
@@ -260,7 +259,7 @@ class HttpClient:
         length = response.content_length
         if length is not None:
             size = sink.size_bytes + length
-            if want.size_bytes is not None and size != want.size_bytes:
+            if want.size_bytes is not None and sink.sizes is not None and size not in sink.sizes:
                 raise SizeMismatch(name, want.size_bytes, size, await _peek(response))
             if sink.cap is not None and size > sink.cap:
                 raise sink.too_many(name, size)
@@ -326,6 +325,9 @@ class _GuardedResolver(AbstractResolver):
                 base = found if base_host == host else await self._inner.resolve(base_host, port, family)
                 for result in base:
                     self._reach.note_base_address(result["host"])
+        if self._reach.is_own(host):
+            for result in found:
+                self._reach.note_list_address(result["host"])
         allowed = [result for result in found if self._reach.allows_address(host, port, result["host"])]
         if not allowed:
             raise _Refused(f"{host} is {', '.join(result['host'] for result in found)}: not a public address")

@@ -110,8 +110,11 @@ class Reach:
     def __init__(self, remote: Remote) -> None:
         self._base = place(remote.url)
         self._named = {host.lower() for host in remote.allowed_hosts}
+        self._own: set[str] = set()
+        self._listed: set[str] = set()
         self._allow_downgrade = remote.allow_downgrade
         self._base_zones: set[Zone] = set()
+        self._list_zones: set[Zone] = set()
         if self._base is not None and (there := _literal(self._base.host)) is not None:
             self._base_zones.add(there)
 
@@ -139,11 +142,36 @@ class Reach:
         """The user named this host elsewhere: it is the proxy."""
         self._named.add(host.lower())
 
+    def name_url(self, url: str) -> None:
+        """The user named this URL beside the base URL: a list of mirrors. Where it is, its mirrors may be too."""
+        spot = place(url)
+        if spot is not None:
+            self._own.add(spot.host)
+            self._listed.add(spot.origin)
+            if (there := _literal(spot.host)) is not None:
+                self._list_zones.add(there)
+
+    def add_mirror(self, url: str, *, is_named: bool = False) -> None:
+        """A list of the user's names this mirror: it may lack TLS, for what is proved elsewhere.
+
+        is_named  by the user himself, in a file on this machine: then it may be anywhere
+        """
+        spot = place(url)
+        if spot is not None:
+            self._listed.add(spot.origin)
+            if is_named:
+                self.name(f"[{spot.host}]:{spot.port}" if ":" in spot.host else f"{spot.host}:{spot.port}")
+
+    def is_own(self, host: str) -> bool:
+        """Whether a URL that the user named beside the base URL has this host."""
+        return host.lower() in self._own
+
     def is_named(self, target: Place) -> bool:
         """The user named this host."""
         host = f"[{target.host}]" if ":" in target.host else target.host
         return (
             (self._base is not None and self._base.host == target.host)
+            or target.host in self._own
             or host in self._named
             or f"{host}:{target.port}" in self._named
         )
@@ -151,26 +179,34 @@ class Reach:
     def check(self, target: Place) -> None:
         """Raises ForbiddenUrl for a downgrade, or an address literal of a place we must not go to."""
         is_downgrade = target.scheme == "http" and self._base is not None and self._base.scheme == "https"
-        if is_downgrade and not self._allow_downgrade:
+        if is_downgrade and not self._allow_downgrade and target.origin not in self._listed:
             raise ForbiddenUrl(shown(target.url), "from https to http is not allowed (allow_downgrade)")
-        if not self.is_named(target) and (there := _literal(target.host)) is not None and not self._allows(there):
+        there = None if self.is_named(target) else _literal(target.host)
+        if there is not None and not self._allows(there, target.netloc):
             raise ForbiddenUrl(shown(target.url), f"{target.host} is a {_words(there)} address (allowed_hosts)")
 
     def note_base_address(self, address: str) -> None:
         """The base URL's name resolved to this address."""
         self._base_zones.add(zone(address))
 
+    def note_list_address(self, address: str) -> None:
+        """The name of a list of mirrors resolved to this address."""
+        self._list_zones.add(zone(address))
+
     def allows_address(self, host: str, port: int, address: str) -> bool:
         """Whether ``host``, which resolved to ``address``, may be connected to."""
-        return self.is_named(Place("", "", host.lower(), port, None)) or self._allows(zone(address))
+        target = Place("", "", host.lower(), port, None)
+        return self.is_named(target) or self._allows(zone(address), target.netloc)
 
-    def _allows(self, there: Zone) -> bool:
+    def _allows(self, there: Zone, netloc: str) -> bool:
         if there is Zone.PUBLIC:
             return True
         if there is Zone.LINK_LOCAL:
             return False
         # From a private network one may stay in it; only a base on this very machine leads to this machine.
-        return any(there <= base < Zone.LINK_LOCAL for base in self._base_zones)
+        is_listed = not self._listed.isdisjoint((f"http://{netloc}", f"https://{netloc}"))
+        zones = self._base_zones | self._list_zones if is_listed else self._base_zones
+        return any(there <= base < Zone.LINK_LOCAL for base in zones)
 
     def redirected(self, source: Place, location: str | None) -> Place:
         """Where a redirect leads. Raises BadRedirect."""

@@ -11,7 +11,7 @@ import asyncio
 import os
 import random
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -22,7 +22,7 @@ from mpsync.errors import UpstreamError
 from mpsync.fetch.errors import AskedToWait, ForbiddenUrl, NotFound, TooBusy, Unauthorized
 from mpsync.fetch.hosts import Host
 from mpsync.fetch.local import LocalFiles
-from mpsync.fetch.reach import place, shown
+from mpsync.fetch.reach import Reach, place, shown
 from mpsync.fetch.retry import back_off_s, is_worth_retrying, is_wrong_content
 from mpsync.fetch.sink import Sink, Stats
 from mpsync.model.digests import Expected, Fetched
@@ -34,6 +34,18 @@ if TYPE_CHECKING:
 
 PROGRESS_BYTES = 1 << 20
 """A try that brought a resumable transfer this much further does not count as a failure in a row."""
+
+MOST_HOSTS = 20
+"""So many hosts are asked for one file; who failed lately is not among them as long as there are others."""
+
+ELSEWHERE_RETRIES = 1
+"""Tries after the first of a URL, when another host may have the file."""
+
+ELSEWHERE_WAIT_S = 5.0
+"""So long a host may keep us waiting then."""
+
+BELIEVED_MISSING = 8
+"""A file that so many hosts don't have is not there."""
 
 _NO_CACHE = {"Cache-Control": "no-cache"}
 
@@ -93,7 +105,8 @@ class Fetcher:
         self._temp_prefix = f"{self._temp_dir}/fetch-{os.getpid()}-{secrets.token_hex(4)}-"
         self._made = 0
         self._http: HttpClient | None = None
-        self._local = LocalFiles(remote.directory) if remote.is_local else None
+        self._reach = Reach(remote)
+        self._local = {remote.url: LocalFiles(remote.directory)} if remote.is_local else {}
         self.stats = Stats()
         self.hosts: dict[str, Host] = {}
 
@@ -108,22 +121,40 @@ class Fetcher:
         if http is not None:
             await http.close()
 
+    def name_url(self, url: str) -> None:
+        """The user named this URL beside the base URL: it may be fetched, wherever it is. No credentials go there."""
+        if url.startswith("file:"):
+            self._local.setdefault(url, LocalFiles(Remote(url).directory))
+        else:
+            self._reach.name_url(url)
+
+    def add_mirror(self, url: str, *, is_named: bool = False) -> None:
+        """A list named this base URL. is_named: by the user, in a file of his. No credentials go there."""
+        if not url.startswith("file:"):
+            self._reach.add_mirror(url, is_named=is_named)
+        elif is_named:
+            self._local.setdefault(url, LocalFiles(Remote(url).directory))
+
     async def fetch(
         self,
         urls: Sequence[str],
         want: Expected,
         *,
+        others: Sequence[Expected] = (),
         into: Path | None = None,
         fresh: bool = False,
         retries: int | None = None,
+        believed_missing: int = BELIEVED_MISSING,
     ) -> Fetched:
         """The first of ``urls`` that delivers what ``want`` promises, as a file.
 
         urls     absolute and percent-encoded (``Remote.join``, ``Remote.absolute``); in order, but a host that failed
-                 lately comes last
+                 lately comes last. Walked no further than need be
+        others   promises that are as good as ``want``
         into     where the file is to be; default: a new file in the temp folder
         fresh    ask caches to ask the origin (Cache-Control: no-cache)
         retries  tries of each URL after the first; default ``settings.retries``
+        believed_missing   the file is NotFound once so many hosts say so, whatever others may have
         returns  Fetched; every algorithm in ``want`` and sha256
         raises   an UpstreamError leaf of fetch/errors.py: NotFound only if every URL said so, else the last other
                  failure; TempFileFailed when the disk fails
@@ -131,9 +162,9 @@ class Fetcher:
         """
         self._made += 1
         path = f"{self._temp_prefix}{self._made}" if into is None else f"{into}.{secrets.token_hex(4)}.part"
-        sink = Sink(want, path, self.stats)
+        sink = Sink(want, path, self.stats, others)
         try:
-            digests, url, _ = await self._deliver(urls, sink, _NO_CACHE if fresh else None, retries)
+            digests, url, _ = await self._deliver(urls, sink, _NO_CACHE if fresh else None, retries, believed_missing)
             sink.save()
             if into is not None:
                 os.replace(path, into)
@@ -173,7 +204,12 @@ class Fetcher:
     # ---- one URL after the other
 
     async def _deliver(
-        self, urls: Sequence[str], sink: Sink, asked: Mapping[str, str] | None, retries: int | None
+        self,
+        urls: Sequence[str],
+        sink: Sink,
+        asked: Mapping[str, str] | None,
+        retries: int | None,
+        believed_missing: int = BELIEVED_MISSING,
     ) -> tuple[dict[str, str] | None, str, Mapping[str, str]]:
         """(digests or None for unchanged, URL as shown, response headers). Raises as ``fetch`` says."""
         if not urls:
@@ -183,30 +219,62 @@ class Fetcher:
         if len(urls) == 1:
             return await self._from_url(urls[0], sink, asked, retries)
         failure: UpstreamError | None = None
-        in_order = sorted(urls, key=self._is_bad)
-        for at, url in enumerate(in_order):
-            has_other = at + 1 < len(in_order)
+        hosts: set[str] = set()
+        lacking: dict[str, NotFound] = {}
+        turns = self._in_turn(urls)
+        following = next(turns, None)
+        while following is not None:
+            (key, url), following = following, next(turns, None)
+            if key not in hosts:
+                if len(lacking) >= believed_missing:
+                    raise next(iter(lacking.values()))
+                if len(hosts) >= MOST_HOSTS:
+                    break
+                hosts.add(key)
+            has_other_host = following is not None and following[0] != key
             try:
-                return await self._from_url(url, sink, asked, 0 if has_other and self._is_bad(url) else retries)
+                found = await self._from_url(url, sink, asked, retries, has_other_host=has_other_host)
             except UpstreamError as error:
                 sink.restart()
+                if isinstance(error, NotFound):
+                    lacking.setdefault(key, error)
                 if failure is None or not isinstance(error, NotFound):
                     failure = error
-                if has_other:
+                if following is not None:
                     self._tell("failed", shown(url), str(error))
+            else:
+                for other in lacking.keys() - {key}:
+                    self._host(other).lacked()
+                return found
         assert failure is not None
         raise failure
 
-    def _is_bad(self, url: str) -> bool:
-        spot = place(url)
-        host = self.hosts.get(spot.netloc) if spot is not None else None
-        return host is not None and (host.is_bad or host.refused is not None)
+    def _in_turn(self, urls: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """(host, URL): those of good hosts first, then the others; who turns bad on the way is found out too late."""
+        later: list[tuple[str, str]] = []
+        for url in urls:
+            spot = place(url)
+            key = "file" if spot is None else spot.netloc
+            host = self.hosts.get(key)
+            if host is not None and (host.is_bad or host.refused is not None):
+                later.append((key, url))
+            else:
+                yield key, url
+        yield from later
 
     async def _from_url(
-        self, url: str, sink: Sink, asked: Mapping[str, str] | None, retries: int
+        self,
+        url: str,
+        sink: Sink,
+        asked: Mapping[str, str] | None,
+        retries: int,
+        *,
+        has_other_host: bool = False,
     ) -> tuple[dict[str, str] | None, str, Mapping[str, str]]:
         origin, url, name, host = self._locate(url)
         stats, budget_s = self.stats, self._settings.retry_budget_s
+        if has_other_host:
+            retries, budget_s = min(retries, ELSEWHERE_RETRIES), min(budget_s, ELSEWHERE_WAIT_S)
         failures = 0
         waits = 0
         waited_s = 0.0
@@ -228,8 +296,7 @@ class Fetcher:
                 host.requests += 1
                 stats.requests += 1
                 if origin is None:
-                    assert self._local is not None
-                    await self._local.copy(url, sink)
+                    await self._local_files(url).copy(url, sink)
                     headers: Mapping[str, str] | None = {}
                 else:
                     assert self._http is not None
@@ -263,7 +330,7 @@ class Fetcher:
             if sink.size_bytes - had_bytes >= PROGRESS_BYTES and sink.validator is not None:
                 failures = 0
             failures += 1
-            if failures > retries:
+            if failures > retries or (has_other_host and host.is_bad):
                 raise failure
             if is_wrong_content(failure):
                 sink.restart()
@@ -277,16 +344,22 @@ class Fetcher:
     def _locate(self, url: str) -> tuple[Origin | None, str, str, Host]:
         """(origin, or None for a local file; URL without credentials; URL as shown; its host)."""
         if url.startswith("file:"):
-            if self._local is None:
+            if not self._local:
                 raise ForbiddenUrl(shown(url), "a remote over HTTP leads to no local file")
             return None, url, url, self._host("file")
         if self._http is None:
             from mpsync.fetch.http import HttpClient  # aiohttp costs 0.1 s: a file:// sync never pays
 
-            self._http = HttpClient(self._settings, self._remote)
+            self._http = HttpClient(self._settings, self._remote, self._reach)
         origin, clean = self._http.origin(url)
         name = clean if "?" not in clean and clean.isprintable() else shown(clean)
         return origin, clean, name, self._host(origin.key)
+
+    def _local_files(self, url: str) -> LocalFiles:
+        """The folder that holds it; any folder refuses what it does not hold."""
+        return next(
+            (files for base, files in self._local.items() if url.startswith(base)), next(iter(self._local.values()))
+        )
 
     def _host(self, key: str) -> Host:
         host = self.hosts.get(key)

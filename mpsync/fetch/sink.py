@@ -17,7 +17,7 @@ from mpsync.fetch.errors import DigestMismatch, SizeMismatch, TempFileFailed, To
 from mpsync.model.digests import Expected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from hashlib import _Hash
 
 SMALL_BYTES = 256 << 10
@@ -39,6 +39,8 @@ class Sink:
     """The body of one file in the making; survives a cut, so that the next try may go on from ``size_bytes``.
 
     want       what the metadata promises
+    others     what would be as good: a metalink's alternates
+    sizes      the sizes it may have, None = any
     path       where a file is to be made (it must not exist), or None: in memory only
     stats      counts the bytes
     validator  the ETag or Last-Modified that a resumed transfer must match; None = can't be resumed
@@ -50,27 +52,32 @@ class Sink:
         "_hashers",
         "_held",
         "_is_made",
+        "_others",
         "_path",
         "_stats",
         "cap",
         "head",
         "size_bytes",
+        "sizes",
         "validator",
         "want",
     )
 
-    def __init__(self, want: Expected, path: str | None, stats: Stats) -> None:
-        self.want, self._path, self._stats = want, path, stats
+    def __init__(self, want: Expected, path: str | None, stats: Stats, others: Sequence[Expected] = ()) -> None:
+        self.want, self._path, self._stats, self._others = want, path, stats, others
         self._is_made = False
-        self.cap: int | None = want.size_bytes if want.size_bytes is not None else want.limit_bytes
+        known = [one.size_bytes for one in (want, *others) if one.size_bytes is not None]
+        self.sizes = frozenset(known) if len(known) > len(others) else None
+        self.cap: int | None = want.limit_bytes if self.sizes is None else max(known)
         self._fd: int | None = None
         self._reset()
 
     def _reset(self) -> None:
         self._hashers: dict[str, _Hash] = {"sha256": hashlib.sha256()}
-        for algorithm in self.want.digests:
-            if algorithm != "sha256":
-                self._hashers[algorithm] = _new_hash(algorithm)
+        for want in (self.want, *self._others):
+            for algorithm in want.digests:
+                if algorithm not in self._hashers:
+                    self._hashers[algorithm] = _new_hash(algorithm)
         self._chunks: list[bytes] = []
         self._held = self.size_bytes = 0
         self.validator: str | None = None
@@ -94,7 +101,7 @@ class Sink:
 
     def too_many(self, url: str, got_bytes: int) -> SizeMismatch | TooLarge:
         """The error for ``got_bytes`` when that is more than expected."""
-        if self.want.size_bytes is None:
+        if self.sizes is None or self.want.size_bytes is None:
             return TooLarge(url, self.cap or 0, got_bytes)
         return SizeMismatch(url, self.want.size_bytes, got_bytes, looks_like_page(self.head))
 
@@ -107,9 +114,11 @@ class Sink:
 
     def verify(self, url: str) -> dict[str, str]:
         """All digests, if size and digests are as promised. Raises SizeMismatch, DigestMismatch."""
+        found = {algorithm: hasher.hexdigest() for algorithm, hasher in self._hashers.items()}
+        if any(_keeps(other, self.size_bytes, found) for other in self._others):
+            return found
         if self.want.size_bytes is not None and self.size_bytes != self.want.size_bytes:
             raise SizeMismatch(url, self.want.size_bytes, self.size_bytes, looks_like_page(self.head))
-        found = {algorithm: hasher.hexdigest() for algorithm, hasher in self._hashers.items()}
         for algorithm, digest in self.want.digests.items():
             if found[algorithm] != digest:
                 raise DigestMismatch(url, algorithm, digest, found[algorithm], looks_like_page(self.head))
@@ -151,6 +160,10 @@ class Sink:
             raise TempFileFailed(self._path, error.strerror or str(error)) from error
         self._chunks = []
         self._held = 0
+
+
+def _keeps(promise: Expected, size_bytes: int, found: dict[str, str]) -> bool:
+    return promise.size_bytes in (None, size_bytes) and promise.digests.items() <= found.items()
 
 
 def _write_all(fd: int, data: memoryview) -> None:
