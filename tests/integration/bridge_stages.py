@@ -90,6 +90,19 @@ class Sleeps(FirstStage):
         await asyncio.sleep(60)
 
 
+class HandlesSigterm(FirstStage):
+    """Creates options.busy and doesn't let its loop turn any more; creates options.file when it gets SIGTERM."""
+
+    async def run(self) -> None:
+        def note(*_: Any) -> None:
+            Path(self.options["file"]).touch()
+            os._exit(0)
+
+        signal.signal(signal.SIGTERM, note)
+        Path(self.options["busy"]).touch()
+        busy_wait(60)
+
+
 class HoldsGil(FirstStage):
     """Sits in C code that lets no other thread of its process run: a regular expression that never ends."""
 
@@ -371,11 +384,12 @@ class ParsesAndLeaves(FirstStage):
 
 
 class ParsesIndex(FirstStage):
-    """One DebIndex: options.task is a whole ParseTask as plain values."""
+    """One DebIndex: options.task is a whole ParseTask as plain values; reports the files that are left in options.folder."""
 
     async def run(self) -> None:
         found = await self.parse(ParseTask(**{**self.options["task"], "path": Path(self.options["task"]["path"])}))
         self.result["rows"] = found.rows
+        self.result["left"] = [path.name for path in Path(self.options["folder"]).iterdir()]
 
 
 class Step(ParseStage):

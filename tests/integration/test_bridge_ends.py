@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from bridging import Core, Resolver, own_children
+from bridging import HANG_S, Core, Resolver, own_children
 
 from mpsync.bridge.errors import BadFrame, ChildDied
 from mpsync.errors import PluginError
@@ -81,6 +83,92 @@ async def test_a_cancelled_core_lets_stages_clean_up(workers: int, is_step: bool
     with pytest.raises(asyncio.CancelledError):
         await run
     assert not os.path.exists(file)
+
+
+async def test_a_busy_child_gets_sigterm_before_it_is_killed(tmp_path: Path) -> None:
+    busy, file = tmp_path / "busy", tmp_path / "file"
+    run = asyncio.create_task(Core(tmp_path).run("HandlesSigterm", {"busy": str(busy), "file": str(file)}))
+    while not busy.exists():  # noqa: ASYNC110  # another process makes it
+        await asyncio.sleep(0.01)
+
+    run.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert file.exists()
+    file.unlink()
+    busy.unlink()
+
+
+async def test_a_child_that_hangs_while_it_starts_is_killed(tmp_path: Path) -> None:
+    core = Core(tmp_path)
+    run = asyncio.create_task(core.run("Idle"))
+    while not core.children:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0)
+    os.kill(core.children[0].pid, signal.SIGSTOP)  # long before it has a session of its own
+
+    run.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert own_children() == []
+
+
+PROGRAM = """
+import asyncio, os, signal, sys
+from pathlib import Path
+
+sys.path[:0] = {path!r}
+with open("imported", "a") as file:
+    file.write("once ")
+
+from bridging import Core, Resolver
+from mpsync.bridge.errors import ChildDied
+from mpsync.bridge.messages import Answer
+
+core = Core(Path())
+
+
+async def flood_and_kill(batch):
+    (child,) = core.children
+    Path("pids").write_text(batch.raw_at(0).decode())
+    os.kill(child.pid, signal.SIGSTOP)
+    for number in range(100):
+        child.send(Answer(number, "x" * 100_000))
+    await asyncio.sleep(0.1)
+    os.kill(child.pid, signal.SIGKILL)
+
+
+async def main():
+    core.resolver = Resolver(lambda batch: asyncio.ensure_future(flood_and_kill(batch)))
+    try:
+        await core.run("Forks", {{"is_detached": True}})
+    except ChildDied:
+        print("died")
+
+
+asyncio.run(main())
+"""
+"""A program without a main guard, whose child leaves a process that holds both pipes open, the one down full of data."""
+
+
+def test_a_program_ends_whatever_its_child_left_and_no_child_imports_it(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.format(path=[str(Path(__file__).parents[1]), str(Path(__file__).parent)]))
+
+    with (tmp_path / "said").open("w") as said:
+        ran = subprocess.Popen([sys.executable, str(program)], cwd=tmp_path, stdout=said, stderr=said)
+    try:
+        exitcode = ran.wait(HANG_S)
+    finally:
+        ran.kill()
+        ran.wait()
+        os.kill(int((tmp_path / "pids").read_text()), signal.SIGKILL)
+
+    assert (exitcode, (tmp_path / "said").read_text()) == (0, "died\n")
+    assert (tmp_path / "imported").read_text() == "once "
+    for file in tmp_path.iterdir():
+        file.unlink()
 
 
 @pytest.mark.parametrize("frame", [b"", b"junk", b"\0\1\0\0\0{", b'\1["Await", {"tickets": [77]}]', b"\1[]"], ids=repr)

@@ -62,7 +62,9 @@ async def test_a_parser_killed_in_the_middle_of_a_frame_ends_the_sync(tmp_path: 
     assert core.texts == ["whole"]
 
 
-async def test_a_child_killed_with_data_pending_down_to_it_ends_the_sync(core: Core) -> None:
+async def test_a_child_killed_with_data_pending_down_to_it_ends_the_sync(
+    core: Core, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def stop_flood_and_kill(batch: Batch) -> None:
         (child,) = core.children
         os.kill(child.pid, signal.SIGSTOP)
@@ -75,6 +77,7 @@ async def test_a_child_killed_with_data_pending_down_to_it_ends_the_sync(core: C
 
     with pytest.raises(ChildDied, match="was killed by SIGKILL"):
         await core.run("Sleeps")
+    assert capfd.readouterr().err == ""  # the thread that writes to it has nothing to say
 
 
 async def test_a_raised_error_arrives_as_itself_with_the_remote_traceback(core: Core) -> None:

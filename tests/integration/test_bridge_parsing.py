@@ -71,8 +71,9 @@ def small_cuts(monkeypatch: pytest.MonkeyPatch) -> list[Work]:
 async def rows_with(workers: int, folder: Path, **changes: Any) -> list[tuple[Any, ...]]:
     columns = Columns()
     core = Core(folder, workers, resolver=Resolver(columns))
-    result = await core.run("ParsesIndex", {"task": task_of(INDEX, **changes)})
+    result = await core.run("ParsesIndex", {"task": task_of(INDEX, **changes), "folder": str(folder)})
     assert result["rows"] == len(columns.rows)
+    assert result["left"] == []  # the text that parsers shared goes when it is parsed, not when the sync ends
     return columns.rows
 
 
@@ -105,7 +106,7 @@ async def test_a_range_that_cannot_be_parsed_ends_the_sync(tmp_path: Path, small
     task = task_of(path, plain_digests={}, max_bytes=len(broken))
 
     with pytest.raises(MetadataError):
-        await Core(tmp_path, 3).run("ParsesIndex", {"task": task})
+        await Core(tmp_path, 3).run("ParsesIndex", {"task": task, "folder": str(tmp_path)})
 
     assert [work.how for work in small_cuts][:2] == ["unpack", "parse"]
     path.unlink()
@@ -147,4 +148,6 @@ async def test_an_index_that_the_core_remembers_is_not_parsed(workers: int, tmp_
 @pytest.mark.parametrize("workers", [0, 1, 3])
 async def test_a_file_that_is_not_there_is_the_steps_to_report(workers: int, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="No such file"):
-        await Core(tmp_path, workers).run("ParsesIndex", {"task": task_of(tmp_path / "Packages.xz")})
+        await Core(tmp_path, workers).run(
+            "ParsesIndex", {"task": task_of(tmp_path / "Packages.xz"), "folder": str(tmp_path)}
+        )
