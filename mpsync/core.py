@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -58,9 +58,9 @@ class RemoteHandle:
     def __init__(self, fetcher: Fetcher, remote: Remote) -> None:
         self._fetcher, self.remote = fetcher, remote
 
-    def absolute(self, urls: Sequence[str]) -> list[str]:
-        """URLs as they are, paths below the remote's base URL."""
-        return [url if "://" in url else self.remote.join(url) for url in urls]
+    def absolute(self, urls: Sequence[str]) -> Sequence[str]:
+        """URLs as they are, paths below the remote's base URL and its mirrors; walk it no further than need be."""
+        return self._fetcher.bases.urls(urls)
 
     async def download(self, urls: list[str], artifact: Artifact) -> Fetched:
         return await self._fetcher.fetch(self.absolute(urls), artifact.expected)
@@ -70,7 +70,7 @@ class ProbeUpstream:
     """A plugin's view of the upstream while it probes."""
 
     def __init__(self, fetcher: Fetcher, remote: Remote) -> None:
-        self._fetcher, self._remote = fetcher, remote
+        self._fetcher = fetcher
         self.url = remote.url
 
     async def top_file(self, path: str) -> Fetched | None:
@@ -78,7 +78,38 @@ class ProbeUpstream:
 
         try:
             return await self._fetcher.fetch(
-                [self._remote.join(path)], Expected(limit_bytes=TOP_FILE_BYTES), fresh=True
+                self._fetcher.bases.urls([path], proven=False),
+                Expected(limit_bytes=TOP_FILE_BYTES),
+                fresh=True,
+                believed_missing=1,  # which of the optional files there are, one mirror knows for all
             )
         except NotFound:
             return None
+
+    async def first_file(self, path: str, promises: Sequence[Expected] = ()) -> Fetched:
+        from mpsync.errors import MetadataError
+
+        bases = self._fetcher.bases
+        wants = [replace(promise, limit_bytes=TOP_FILE_BYTES) for promise in promises] or [
+            Expected(limit_bytes=TOP_FILE_BYTES)
+        ]
+        for want in wants:
+            if want.size_bytes is not None and want.size_bytes > TOP_FILE_BYTES:
+                raise MetadataError(
+                    path, "too large for a top file", f"at most {TOP_FILE_BYTES} B", f"{want.size_bytes} B"
+                )
+        fetched = await self._fetcher.fetch(
+            bases.urls([path], proven=bool(promises)), wants[0], others=wants[1:], fresh=True
+        )
+        bases.lead_with(path, fetched.url)
+        return fetched
+
+    async def named_file(self, url: str) -> Fetched:
+        from mpsync.model.remote import Remote
+
+        clean = Remote(url).url
+        self._fetcher.name_url(clean)
+        return await self._fetcher.fetch([clean], Expected(limit_bytes=TOP_FILE_BYTES), fresh=True)
+
+    def use_mirrors(self, urls: Sequence[str], *, listed_by: str, has_base: bool = True) -> list[str]:
+        return self._fetcher.use_mirrors(urls, listed_by=listed_by, has_base=has_base)

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from mpsync.errors import UpstreamError
+from mpsync.fetch.bases import Bases
 from mpsync.fetch.errors import AskedToWait, ForbiddenUrl, NotFound, TooBusy, Unauthorized
 from mpsync.fetch.hosts import Host
 from mpsync.fetch.local import LocalFiles
@@ -88,6 +89,7 @@ class Fetcher:
 
     temp_dir  where files are made; default ``settings.temp_dir``; made if need be
     on_event  called on the loop with each FetchEvent; must be quick and must not raise
+    bases     the remote's base URL and its mirrors
     stats     requests, files, bytes: counters that only grow (a file:// read counts as a request)
     hosts     the same by host, with ``score``
     """
@@ -107,6 +109,7 @@ class Fetcher:
         self._http: HttpClient | None = None
         self._reach = Reach(remote)
         self._local = {remote.url: LocalFiles(remote.directory)} if remote.is_local else {}
+        self.bases = Bases(remote)
         self.stats = Stats()
         self.hosts: dict[str, Host] = {}
 
@@ -128,12 +131,15 @@ class Fetcher:
         else:
             self._reach.name_url(url)
 
-    def add_mirror(self, url: str, *, is_named: bool = False) -> None:
-        """A list named this base URL. is_named: by the user, in a file of his. No credentials go there."""
-        if not url.startswith("file:"):
-            self._reach.add_mirror(url, is_named=is_named)
-        elif is_named:
-            self._local.setdefault(url, LocalFiles(Remote(url).directory))
+    def use_mirrors(self, urls: Sequence[str], *, listed_by: str, has_base: bool) -> list[str]:
+        """Ask these too, as ``Bases.use`` says; a list on this machine is the user's own word. Returns the refused."""
+        taken, refused = self.bases.use(urls, listed_by=listed_by, has_base=has_base)
+        for url in taken:
+            if url.startswith("file:"):
+                self.name_url(url)
+            else:
+                self._reach.add_mirror(url, is_named=listed_by.startswith("file:"))
+        return refused
 
     async def fetch(
         self,
@@ -157,7 +163,7 @@ class Fetcher:
         believed_missing   the file is NotFound once so many hosts say so, whatever others may have
         returns  Fetched; every algorithm in ``want`` and sha256
         raises   an UpstreamError leaf of fetch/errors.py: NotFound only if every URL said so, else the last other
-                 failure; TempFileFailed when the disk fails
+                 failure, wrong bytes before silence; TempFileFailed when the disk fails
         leaves   no file unless it returns
         """
         self._made += 1
@@ -238,7 +244,7 @@ class Fetcher:
                 sink.restart()
                 if isinstance(error, NotFound):
                     lacking.setdefault(key, error)
-                if failure is None or not isinstance(error, NotFound):
+                if failure is None or _says(error) >= _says(failure):
                     failure = error
                 if following is not None:
                     self._tell("failed", shown(url), str(error))
@@ -372,3 +378,8 @@ class Fetcher:
     ) -> None:
         if self._on_event is not None:
             self._on_event(FetchEvent(kind, url, text, wait_s))
+
+
+def _says(error: UpstreamError) -> int:
+    """Of several failures, which one to raise: the higher."""
+    return 0 if isinstance(error, NotFound) else 2 if is_wrong_content(error) else 1

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from mpsync.model.content import Content
-from mpsync.model.digests import Fetched
+from mpsync.model.digests import Expected, Fetched
 from mpsync.stages.recipe import Recipe
 
 
@@ -24,7 +24,31 @@ class Upstream(Protocol):
     url: str
 
     async def top_file(self, path: str) -> Fetched | None:
-        """A small file below the base URL, read now; None when upstream answers that it doesn't have it."""
+        """A small file below the base URL, read now; None when upstream answers that it doesn't have it.
+
+        Where there are mirrors: from the first one that answers at all.
+        """
+        ...
+
+    async def first_file(self, path: str, promises: Sequence[Expected] = ()) -> Fetched:
+        """The top file that a repository can't lack: of the first mirror whose file keeps one of the promises.
+
+        That mirror is asked first from now on. Raises an UpstreamError.
+        """
+        ...
+
+    async def named_file(self, url: str) -> Fetched:
+        """A small file that the user named by its own URL, such as a list of mirrors. Credentials stay at the base URL's
+        origin. Raises an UpstreamError, or ConfigError for what is no URL."""
+        ...
+
+    def use_mirrors(self, urls: Sequence[str], *, listed_by: str, has_base: bool = True) -> list[str]:
+        """Ask these base URLs too, in this order and behind the base URL, for every path of this run.
+
+        listed_by  the URL of the list that named them
+        has_base   False: the base URL is the list's own and holds no files
+        returns    why each URL that is not used is not
+        """
         ...
 
 
