@@ -29,10 +29,14 @@ from mpsync.store.errors import DatabaseBusy, DatabaseStartFailed, DatabaseVersi
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
-USER = """
+USER_IMPORTS = """
 import sys
 from pathlib import Path
 from mpsync.store.embedded import EmbeddedServer
+"""
+
+USER = f"""
+{USER_IMPORTS}
 server = EmbeddedServer(Path(sys.argv[1]))
 print(server.start(), flush=True)
 sys.stdin.readline()
@@ -622,19 +626,40 @@ def test_no_way_at_all_says_so(empty_dir: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @as_root
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv")
-@pytest.mark.parametrize("uid", [65534, 54321])
-def test_an_ordinary_user_runs_the_server_as_itself(uid: int) -> None:
+@pytest.mark.parametrize("uid", [65534, 54321], ids=["nobody", "without an entry in passwd"])
+def test_an_ordinary_user_runs_the_server_as_itself(uid: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory() as short:
-        os.chown(short, uid, uid)
-        prefix = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
-        if uid == 54321 and subprocess.run([*prefix, "test", "-x", os.path.realpath(sys.executable)]).returncode:
-            pytest.skip("a user without a name needs to run this Python")
-        user = User(Path(short, "store"), *prefix)
+        os.chmod(short, 0o755)
+        os.mkdir(f"{short}/home")
+        os.chown(f"{short}/home", uid, uid)
+        prefix = become(uid, Path(short), monkeypatch)
+        user = User(Path(short, "home", "store"), *prefix)
 
         assert notes_absent(user.conninfo())
-        assert Path(short, "store", "postgres", "data").stat().st_uid == uid
+        assert Path(short, "home", "store", "postgres", "data").stat().st_uid == uid
         assert user.leave() == 0
+
+
+def become(uid: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """How to run this Python as ``uid``, wherever it is installed.
+
+    A Python below /root is out of an ordinary user's reach: it gets the one capability to search directories and read
+    files (else, in a container without that, the one to pass all permissions). The server doesn't inherit it in a user
+    namespace, so PostgreSQL's programs are copied to ``folder`` where they are out of reach.
+    """
+    plain = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
+    program = find_programs(None).bin_dir / "postgres"
+    if subprocess.run([*plain, "test", "-x", str(program)]).returncode:
+        wheel = program.parents[2]
+        for part in wheel.parent.glob(f"{wheel.name}*"):  # beside the package lie the libraries of its programs
+            shutil.copytree(part, folder / "python" / part.name)
+        monkeypatch.setenv("PYTHONPATH", str(folder / "python"), prepend=os.pathsep)
+    tries = [[*plain, f"--inh-caps=+{one}", f"--ambient-caps=+{one}"] for one in ("dac_read_search", "dac_override")]
+    for prefix in (*tries, plain):
+        ran = subprocess.run([*prefix, sys.executable, "-c", USER_IMPORTS], capture_output=True, text=True)
+        if not ran.returncode:
+            return prefix
+    raise AssertionError(f"cannot run {sys.executable} as {uid}: {ran.stderr}")
 
 
 def notes_absent(conninfo: str) -> bool:
