@@ -17,12 +17,21 @@ class LoopLag:
 
     def __init__(self) -> None:
         self._late_s: list[float] = []
+        self._due_s = perf_counter() + HEARTBEAT_S  # from here on: what blocks before the first beat counts
 
     async def run(self) -> None:
         while True:
-            began = perf_counter()
-            await asyncio.sleep(HEARTBEAT_S)
-            self._late_s.append(max(0.0, perf_counter() - began - HEARTBEAT_S))
+            await asyncio.sleep(max(0.0, self._due_s - perf_counter()))
+            self._beat()
+            self._due_s = perf_counter() + HEARTBEAT_S
+
+    def stop(self) -> None:
+        """A beat that is overdue at the end counts too."""
+        if perf_counter() > self._due_s:
+            self._beat()
+
+    def _beat(self) -> None:
+        self._late_s.append(max(0.0, perf_counter() - self._due_s))
 
     def summary(self) -> dict[str, float]:
         """{p50, p99, max} in milliseconds."""

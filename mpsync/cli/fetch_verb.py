@@ -25,13 +25,14 @@ def run_fetch(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     if not has_store(settings):
         raise unknown(arguments.name)
+    from mpsync.cli import progress_view
     from mpsync.measure import PeakMemory
     from mpsync.sync import Summary
 
     summary = arguments.summary = Summary(arguments.name)
     memory = PeakMemory()
     try:
-        with memory, server(settings, _IMPORTS) as conninfo:
+        with memory, server(settings, (*_IMPORTS, *progress_view.imports(arguments))) as conninfo:
             summary.seconds["start"] = perf_counter() - began
             result = run_async(settings, lambda: _fetch(arguments, settings, conninfo, summary))
     finally:
@@ -55,7 +56,7 @@ async def _fetch(arguments: argparse.Namespace, settings: Settings, conninfo: st
     from mpsync.sync import heartbeat, timed
 
     progress = Progress()
-    async with Storage.open(settings, conninfo) as storage, heartbeat(summary):
+    async with heartbeat(summary), Storage.open(settings, conninfo) as storage:
         async with storage.database.connection() as conn:
             repository = await known(conn, arguments.name)
             selection = await queries.select(conn, repository, kind=arguments.kind, glob=arguments.glob or "*")

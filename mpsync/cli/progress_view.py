@@ -18,6 +18,12 @@ LOG_EVERY_S = 10.0
 SHOW_EVERY_S = 0.1
 
 
+def imports(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """What the view loads: rich takes 60 ms, which the loop must not stand still for."""
+    has_bars = not (arguments.events or arguments.quiet or arguments.json) and sys.stderr.isatty()
+    return ("rich.console", "rich.progress") if has_bars else ()
+
+
 @contextmanager
 def watching(progress: Progress, arguments: argparse.Namespace) -> Iterator[None]:
     """Show ``progress`` on stderr until the block ends."""

@@ -52,8 +52,10 @@ def run_sync(arguments: argparse.Namespace) -> int:
 
 def _imports(arguments: argparse.Namespace) -> tuple[str, ...]:
     """What the run will need, as far as the command line tells: of ``sync NAME`` only the store knows the URL."""
+    from mpsync.cli import progress_view
+
     has_http = arguments.plugin is not None and arguments.url.startswith("http")
-    return (*_IMPORTS, HTTP) if has_http else _IMPORTS
+    return (*_IMPORTS, *((HTTP,) if has_http else ()), *progress_view.imports(arguments))
 
 
 MakeRequest = Callable[["Repository | None"], "Request"]
@@ -66,10 +68,10 @@ async def _sync(
     from mpsync.cli.progress_view import watching
     from mpsync.core import Storage
     from mpsync.pipeline.progress import Progress
-    from mpsync.sync import sync
+    from mpsync.sync import heartbeat, sync
 
     progress = Progress()
-    async with Storage.open(settings, conninfo) as storage:
+    async with heartbeat(summary), Storage.open(settings, conninfo) as storage:
         request = make(await _held(arguments, storage))
         await import_for(request.remote.url)
         with watching(progress, arguments):
