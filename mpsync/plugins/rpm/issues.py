@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mpsync.plugin.declare import MetadataError
+
 EXAMPLES = 5
 
 # Reported; the unit is kept.
@@ -61,6 +63,15 @@ REFUSED = frozenset(
     )
 )
 """Codes whose unit was left out."""
+
+_TOLERATED = frozenset((STRAY_ELEMENT, NOT_IN_PRIMARY, DUPLICATE_RECORD))
+"""Of those, the ones that a strict sync only reports: nothing that upstream offers is lost by them."""
+
+
+class RefusedRecord(MetadataError):
+    """A record of upstream's metadata can't be used, and nobody said that it may be left out."""
+
+    hint = "the repository is broken or hostile; --skip-failed leaves such records out and reports them"
 
 
 @dataclass(slots=True)
@@ -123,6 +134,13 @@ class Issues:
     def count(self, code: str) -> int:
         found = self.by_code.get(code)
         return found.count if found else 0
+
+    def check(self, where: str, *, strict: bool) -> None:
+        """Raise RefusedRecord for what a strict sync doesn't leave out."""
+        if strict:
+            for issue in self.by_code.values():
+                if issue.is_refused and issue.code not in _TOLERATED:
+                    raise RefusedRecord(where, str(issue))
 
     def __bool__(self) -> bool:
         return bool(self.by_code)

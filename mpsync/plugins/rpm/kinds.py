@@ -8,6 +8,8 @@ for ``--skip srpm``.
 from __future__ import annotations
 
 PACKAGE = "rpm.package"  # a <package> of primary.xml
+FILELISTS = "rpm.filelists"  # a <package> of filelists.xml: named and joined to its package by NEVRA
+OTHER = "rpm.other"  # a <package> of other.xml: the changelog
 ADVISORY = "rpm.advisory"  # an <update> of updateinfo.xml
 GROUP = "rpm.group"  # a <group> of comps.xml
 CATEGORY = "rpm.category"  # a <category> of comps.xml
@@ -21,6 +23,8 @@ REPO_FILE = "rpm.repo_file"  # repomd.xml, its signature and key, and every reco
 
 ALL = (
     PACKAGE,
+    FILELISTS,
+    OTHER,
     ADVISORY,
     GROUP,
     CATEGORY,

@@ -68,6 +68,15 @@ class ModuleUnit:
             return kinds.obsoletes_key(self.name, self.stream, self.context, self.modified)
         return self.name
 
+    @property
+    def shown_version(self) -> str:
+        """What tells units of one name and architecture apart: ``stream:version:context`` of a modulemd."""
+        parts = {
+            kinds.MODULEMD: (self.stream, str(self.version), self.context),
+            kinds.MODULEMD_OBSOLETES: (self.stream, self.context, self.modified),
+        }.get(self.kind, ())
+        return ":".join(part for part in parts if part)
+
 
 def parse_modules(text: bytes, where: str, tally: Issues) -> Iterator[ModuleUnit]:
     """Units of a modules.yaml in file order; a document that is refused or unknown is counted in ``tally`` and left

@@ -59,6 +59,12 @@ class FileRecords:
         start = self.starts[row]
         return self.raw[start : start + self.lengths[row]]
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Only ``rows``, in that order; the raw run stays as it is."""
+        for name in _LISTS:
+            values = getattr(self, name)
+            setattr(self, name, [values[row] for row in rows])
+
 
 def regular(block: bytes, where: str, accepted: frozenset[str] = ACCEPTED) -> FileRecords | None:
     """Columns of a well-formed plain run of packages, or None when it is not regular."""
@@ -136,10 +142,7 @@ def _checked(
                 if row not in bad:
                     tally.add(code, f"{where}: package {made.names[row] or '?'}: {text}")
                     bad.add(row)
-        wanted = [row for row in range(len(made)) if row not in bad]
-        for name in _LISTS:
-            values = getattr(made, name)
-            setattr(made, name, [values[row] for row in wanted])
+        made.keep([row for row in range(len(made)) if row not in bad])
     return made
 
 

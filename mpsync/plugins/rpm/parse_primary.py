@@ -17,7 +17,7 @@ only children beside it. Anything else is read from expat's events
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mpsync.plugin.declare import ACCEPTED
@@ -113,6 +113,14 @@ class Primary:
         """The row's ``<package>`` element, byte for byte."""
         start = self.starts[row]
         return self.raw[start : start + self.lengths[row]]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Only ``rows``, in that order; the raw run stays as it is."""
+        for name in _LISTS:
+            values = getattr(self, name)
+            setattr(self, name, [values[row] for row in rows])
+        if self.bases:
+            self.bases = {at: self.bases[row] for at, row in enumerate(rows) if row in self.bases}
 
 
 def regular(block: bytes, where: str, accepted: frozenset[str] = ACCEPTED) -> Primary | None:
@@ -294,16 +302,6 @@ _LISTS = (
 )
 
 
-def take_rows(block: Primary, rows: Iterable[int]) -> None:
-    """Keep only ``rows``, in that order; the raw run stays as it is."""
-    wanted = list(rows)
-    for name in _LISTS:
-        values = getattr(block, name)
-        setattr(block, name, [values[row] for row in wanted])
-    if block.bases:
-        block.bases = {at: block.bases[row] for at, row in enumerate(wanted) if row in block.bases}
-
-
 def _leave_out(made: Primary, found: list[Problems], where: str) -> None:
     bad: set[int] = set()
     for problems in found:
@@ -311,4 +309,4 @@ def _leave_out(made: Primary, found: list[Problems], where: str) -> None:
             if row not in bad:  # one package counts once, by its first problem
                 made.issues.add(code, f"{where}: package {made.names[row] or '?'}: {text}")
                 bad.add(row)
-    take_rows(made, (row for row in range(len(made)) if row not in bad))
+    made.keep([row for row in range(len(made)) if row not in bad])

@@ -1,0 +1,187 @@
+"""The RPM plugin's main-side part: options, the probe of repomd.xml and the treeinfo, and what is held between syncs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mpsync.plugin.declare import ConfigError, Fetched, MetadataError
+from mpsync.plugin.openpgp import Keyring
+from mpsync.plugin.repository import Draft, Held, Plugin, Probed, Upstream
+from mpsync.plugins.rpm.repomd import PATH
+from mpsync.plugins.rpm.trust import ASC, KEY
+
+SKIPPABLE = ("srpm", "treeinfo")
+TREEINFOS = (".treeinfo", "treeinfo")
+
+
+class NoRepomd(MetadataError):
+    """There is no RPM repository at this URL."""
+
+    hint = "check the URL: it is the folder that holds repodata/"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, f"has no {PATH}", "an RPM repository")
+        self.args = (url,)
+        self.url = url
+
+
+class RpmPlugin(Plugin):
+    """``mpsync sync rpm URL``: URL is the folder that holds repodata/."""
+
+    name = "rpm"
+    first_stage = "mpsync.plugins.rpm.first_stage:RpmFirstStage"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        add = parser.add_argument
+        add(
+            "--mirror-complete",
+            action="store_true",
+            help="keep upstream's metadata and signature bit for bit",
+        )
+        add("--retain", type=int, metavar="N", help="the newest N of each name and architecture (with --additive)")
+        add("--skip", action="append", metavar="T[,T]", help=f"leave out: {', '.join(SKIPPABLE)}")
+        add("--arch", action="append", metavar="A[,A]", help="architectures, noarch among them (default: all)")
+        add(
+            "--keyring",
+            action="append",
+            type=_absolute,
+            metavar="FILE",
+            help="OpenPGP keys that may sign repomd.xml; it is verified once a key was given",
+        )
+        add("--no-verify", action="store_true", help="don't verify the signature, though a key was given before")
+        add("--accept-older", action="store_true", help="accept a repomd.xml with a lower revision than the one held")
+        add("--allow-weak-digests", action="store_true", help="accept md5 and sha1")
+        add(
+            "--allow-advisory-conflict",
+            action="store_true",
+            help="of two advisories of one id that can't be merged, take the later one",
+        )
+
+    def options(self, arguments: argparse.Namespace) -> dict[str, Any]:
+        if arguments.keyring and arguments.no_verify:
+            raise ConfigError("--keyring and --no-verify contradict each other")
+        skip = _split(arguments.skip)
+        for word in skip:
+            if word not in SKIPPABLE:
+                raise ConfigError(f"--skip {word}: choose from {', '.join(SKIPPABLE)}")
+        for file in arguments.keyring or ():
+            if not Path(file).is_file():
+                raise ConfigError(f"keyring {file} is not a file")
+        if arguments.retain is not None and arguments.retain < 1:
+            raise ConfigError(f"--retain {arguments.retain}: at least 1")
+        archs = _split(arguments.arch)
+        if arguments.mirror_complete and (archs or "srpm" in skip):
+            raise ConfigError(
+                "--mirror-complete keeps upstream's metadata, and with it every package: no --arch, no --skip srpm"
+            )
+        return {
+            "mirror_complete": arguments.mirror_complete,
+            "retain": arguments.retain or 0,
+            "archs": archs,
+            "sources": "srpm" not in skip,
+            "tree": "treeinfo" not in skip,
+            "keyrings": list(arguments.keyring or ()),
+            "verify": not arguments.no_verify,
+            "accept_older": arguments.accept_older,
+            "allow_weak": arguments.allow_weak_digests,
+            "allow_advisory_conflict": arguments.allow_advisory_conflict,
+        }
+
+    def check(self, options: Mapping[str, Any], *, mirror: bool) -> None:
+        if options["mirror_complete"] and not mirror:
+            raise ConfigError("--mirror-complete and --additive contradict each other")
+        if options["retain"] and mirror:
+            raise ConfigError("--retain drops what upstream has: it needs --additive")
+
+    async def probe(self, upstream: Upstream, options: Mapping[str, Any], held: Held) -> Probed:
+        keyrings = options["keyrings"] if options["verify"] else []
+        keys = Keyring.from_files(map(Path, keyrings)).digest() if keyrings else "not verified"
+        state = held.state.get("repositories", {})
+        names = _top_names(options, state)
+        folders = ["", *(folder for folder in state if folder)] if options["tree"] else [""]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_have(upstream, folder, names), name=f"probe {folder}") for folder in folders]
+            tree_task = group.create_task(_first_of(upstream, TREEINFOS if options["tree"] else ()), name="treeinfo")
+        repositories = {folder: task.result() for folder, task in zip(folders, tasks, strict=True)}
+        tree = tree_task.result()
+        if PATH not in repositories[""]:
+            raise NoRepomd(upstream.url)
+        unchanged = (
+            held.state.get("keys") == keys
+            and held.state.get("tree") == {name: file.sha256 for name, file in tree.items()}
+            and all(_is_still_good(state.get(folder), repositories[folder], held.now) for folder in folders)
+        )
+        top = {
+            "repositories": {folder: _plain(files) for folder, files in repositories.items()},
+            "tree": _plain(tree),
+        }
+        first_stage = {
+            "keyring_files": keyrings,
+            "keys": keys,
+            "now": held.now.isoformat(),
+            "held": dict(held.state),
+            "top": top,
+            "top_names": names,
+        }
+        return Probed(unchanged, first_stage)
+
+    async def reconcile(self, draft: Draft, options: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        from mpsync.plugins.rpm.reconcile import reconcile
+
+        await reconcile(draft, options, result)
+
+
+def _absolute(file: str) -> str:
+    return str(Path(file).absolute())
+
+
+def _split(values: list[str] | None) -> list[str]:
+    return list(dict.fromkeys(part.strip() for value in values or () for part in value.split(",") if part.strip()))
+
+
+def _top_names(options: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
+    """The signature is asked for when it is to be verified or kept."""
+    is_signed = options["verify"] and (options["keyrings"] or any(held.get("is_signed") for held in state.values()))
+    if options["mirror_complete"]:
+        return [PATH, ASC, KEY]
+    return [PATH, ASC] if is_signed else [PATH]
+
+
+async def _have(upstream: Upstream, folder: str, names: list[str]) -> dict[str, Fetched]:
+    """Those of ``names`` that upstream has; without a repomd.xml, nothing is asked for beside it."""
+    found: dict[str, Fetched] = {}
+    for name in names:
+        file = await upstream.top_file(folder + name)
+        if file is None and name == PATH:
+            break
+        if file is not None:
+            found[name] = file
+    return found
+
+
+async def _first_of(upstream: Upstream, names: tuple[str, ...]) -> dict[str, Fetched]:
+    for name in names:
+        file = await upstream.top_file(name)
+        if file is not None:
+            return {name: file}
+    return {}
+
+
+def _is_still_good(held: Mapping[str, Any] | None, top: dict[str, Fetched], now: datetime) -> bool:
+    """Whether a repository's top files are the ones held, and would be accepted today too."""
+    if held is None or held["files"] != {name: file.sha256 for name, file in top.items()}:
+        return False
+    expires = held.get("key_expires")
+    return expires is None or datetime.fromisoformat(expires) > now
+
+
+def _plain(files: dict[str, Fetched]) -> dict[str, list[Any]]:
+    return {name: [str(file.path), file.size_bytes, file.sha256] for name, file in files.items()}
+
+
+plugin = RpmPlugin()
