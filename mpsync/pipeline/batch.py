@@ -9,14 +9,13 @@ through the pipeline.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from typing import Any
 
 from mpsync.errors import PluginError
 from mpsync.model.content import Artifact, Content
 from mpsync.model.digests import Fetched
 from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
-from mpsync.pipeline.raw import RawRun, Segment, pack_records, pack_text
+from mpsync.pipeline.raw import RawRun, Segment, pack_records, pack_run
 from mpsync.pipeline.slots import Slots
 
 _LISTS = ("kinds", "keys", "names", "versions", "archs", "listings", "starts", "lengths", "ids")
@@ -72,15 +71,14 @@ class Batch:
         return self.raw.read(self.starts[row], self.lengths[row])
 
     def pack_raw(self) -> None:
-        """Compress the raw records, row by row, into frames; what isn't of any row is dropped."""
+        """Compress the raw records into frames; what isn't of any row is dropped, but for a little between two rows."""
         if all(segment.is_packed for segment in self.raw.segments):
             return
-        ends = list(accumulate(self.lengths, initial=self.starts[0] if self.starts else 0))
-        if len(self.raw.segments) == 1 and self.starts and self.starts == ends[:-1]:  # as parsers leave it
-            first = self.starts[0]
-            self.raw = RawRun(pack_text(self.raw.segments[0].data, first, self.lengths))
-            self.starts = [start - first for start in self.starts] if first else self.starts
-            return
+        if len(self.raw.segments) == 1:  # as parsers leave it
+            packed = pack_run(self.raw.segments[0].data, self.starts, self.lengths)
+            if packed is not None:
+                self.raw, self.starts = RawRun(packed[0]), packed[1]
+                return
         frames, sizes, places = pack_records([self.raw_at(row) for row in range(len(self))])
         segments, at = [], 0
         for frame, size in zip(frames, sizes, strict=True):
