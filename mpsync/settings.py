@@ -21,7 +21,7 @@ class Settings:
     data_dir: Path
     database: str | None = None  # postgresql:// URL; None = the embedded server below data_dir
     loop: str = "uvloop"  # or asyncio
-    workers: int = 1  # child processes; 0 = everything in-process
+    workers: int | None = None  # child processes; 0 = everything in-process; None = one, and more as work asks for them
 
     # pipeline
     queue_rows: int = 2000  # rows a queue between two stages holds before its producer waits
@@ -70,7 +70,7 @@ class Settings:
         settings = replace(cls(data_dir=Path(found.pop("data_dir")).expanduser().absolute()), **found)
         if settings.loop not in ("uvloop", "asyncio"):
             raise ConfigError(f"loop is {settings.loop!r}; use uvloop or asyncio")
-        if settings.workers < 0:
+        if settings.workers is not None and settings.workers < 0:
             raise ConfigError(f"workers is {settings.workers}; use 0 (in-process) or more")
         return settings
 

@@ -25,11 +25,18 @@ from mpsync.pipeline.first_stage import ParseTask
 from mpsync.pipeline.stage import Stage
 
 CUT_BYTES = 1 << 20
-"""An index that is smaller than this, compressed, goes to one parser."""
+"""An index that is smaller than this, compressed, goes to one parser, and no child is started for it.
+
+Two cores are busy with a file each, and with the core and the database: cutting pays from three on
+(docs/decisions/0011).
+"""
 
 
 class RemoteStage(Stage):
-    """Runs ``spec`` in a child, with ``settings.workers`` children in all: with one, it parses too; else the others do."""
+    """Runs ``spec`` in a child, with ``settings.workers`` children in all: with one, it parses too; else the others do.
+
+    Without a number, that child parses too, and others are started when large files wait to be parsed: one a core at most.
+    """
 
     def __init__(self, spec: StageSpec, services: Services) -> None:
         super().__init__()
@@ -45,12 +52,15 @@ class RemoteStage(Stage):
         self._texts: list[Path] = []
         self._awaits: set[asyncio.Task[None]] = set()
         self._has_ended = False
+        self._may_grow_to = usable_cores() if services.settings.workers is None else 0
+        self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
         await self.start()
         self._idle_since = perf_counter()
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 for child in self._children:
                     group.create_task(self._listen(child, group), name=f"child {child.pid}")
         except BaseExceptionGroup as failures:
@@ -63,7 +73,7 @@ class RemoteStage(Stage):
             return
         settings = self._services.settings
         self._children.append(ChildProcess((self._spec.factory, self._spec.options), settings))
-        for _ in range(settings.workers - 1):
+        for _ in range((settings.workers or 1) - 1):
             await asyncio.sleep(0)  # a start takes some milliseconds of the loop
             self._children.append(ChildProcess(None, settings))
         for parser in self._children[1:] or self._children:
@@ -199,8 +209,8 @@ class RemoteStage(Stage):
         remembered = await self._services.recall(task)
         if remembered is not None:
             return [remembered, True, []]
-        parsers = len(self._children) - 1
-        if parsers < 2 or not task.may_cut or _size_of(task.path) < CUT_BYTES:
+        parsers = self._may_grow_to or len(self._children) - 1
+        if parsers < (3 if self._may_grow_to else 2) or not task.may_cut or _size_of(task.path) < CUT_BYTES:
             found = [await self._give("parse", task)]
         else:
             found = await self._parse_cut(task, parsers)
@@ -228,6 +238,8 @@ class RemoteStage(Stage):
 
     async def _give(self, how: Any, task: ParseTask, into: Path | None = None, parts: int = 0) -> Any:
         """Have a free child do it; returns the value of its Done, raises its error."""
+        if self._free.empty() and len(self._children) < self._may_grow_to and _size_of(task.path) >= CUT_BYTES:
+            self._grow()
         child = await self._free.get()
         try:
             self._next_work += 1
@@ -241,6 +253,19 @@ class RemoteStage(Stage):
             return found.value
         finally:
             self._free.put_nowait(child)
+
+
+    def _grow(self) -> None:
+        assert self._group is not None, "work is only given while the stage runs"
+        child = ChildProcess(None, self._services.settings)
+        self._children.append(child)
+        self._group.create_task(self._listen(child, self._group), name=f"child {child.pid}")
+        self._free.put_nowait(child)
+
+
+def usable_cores() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _size_of(path: Path) -> int:

@@ -161,6 +161,7 @@ class RpmFirstStage(FirstStage):
         if "modules" in parsed:
             modular = await self._parse_small(generation, "modules", parsed["modules"])
         files = ["primary"] if self.options["mirror_complete"] else [name for name in _PACKAGE_FILES if name in parsed]
+        files.sort(key=lambda role: -parsed[role].open_limit_bytes)  # the longest first: two parsers end about together
         try:
             async with asyncio.TaskGroup() as group:
                 for role in files:
