@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from mpsync.fetch.session import Fetcher
     from mpsync.model.remote import Remote
     from mpsync.store.repositories import Repository
-    from mpsync.store.versions import NewVersion
+    from mpsync.store.versions import NewVersion, Results
 
 MADE_WITH = "made_with"
 """Key in a repository's state: the options and the URL that its newest version was made with."""
@@ -221,10 +222,16 @@ class _Run:
             on_failure=request.on_failure,
         )
 
-        async def recall(task: ParseTask) -> int | None:
+        async def recall(task: ParseTask) -> tuple[int, Results] | None:
             if task.memory is None or request.is_forced or self.moved:  # another remote has to name every file itself
                 return None
             return await version.recall(task.listing, *task.memory)
+
+        async def known(task: ParseTask, into: Path) -> bool:
+            sees_all = type(request.plugin).stages is not Plugin.stages  # a stage of the plugin's wants whole units
+            if request.is_forced or self.moved or sees_all or not version.latest:
+                return False
+            return await version.known_keys(task.listing, into)
 
         options = {
             **request.options,
@@ -242,14 +249,15 @@ class _Run:
             recall=recall,
             top_file=ProbeUpstream(self.fetcher, request.remote).top_file,
             temp_dir=self.storage.blobs.temp_dir,
+            known=known,
         )
         first = first_stage(StageSpec(request.plugin.first_stage, options), services)
         try:
             with timed(self.summary, "sync"):
                 made = _PluginVersion(first, context, request.mirror, request.plugin)
                 await made.run()
-            for listing, parser, sha256 in first.result.pop("parsed", ()):
-                version.remember(listing, parser, sha256)
+            for listing, parser, sha256, results in first.result.pop("parsed", ()):
+                version.remember(listing, parser, sha256, results)
             if type(request.plugin).reconcile is not Plugin.reconcile:
                 with timed(self.summary, "reconcile"):
                     async with version.draft(self.progress) as draft:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from dataclasses import replace
 from typing import Any
 
 from mpsync.bridge.spec import Services, StageSpec
@@ -55,18 +57,23 @@ class LocalStage(Stage):
     async def parse(self, task: ParseTask) -> Parsed:
         remembered = await self._services.recall(task)
         if remembered is not None:
-            return Parsed(remembered, remembered=True)
-        step: ParseStage = load(task.step)(task)
-        step.host = StepHost(self, task.step)
-        step._connect(None, _Tap(self))  # type: ignore[arg-type]  # as above
+            rows, results = remembered
+            return Parsed(rows, True, results)
         self._parsing += 1
+        known = self._services.temp_dir / f"known-{os.getpid()}-{id(task):x}"
         try:
+            if await self._services.known(task, known):
+                task = replace(task, known=known)
+            step: ParseStage = load(task.step)(task)
+            step.host = StepHost(self, task.step)
+            step._connect(None, _Tap(self))  # type: ignore[arg-type]  # as above
             await step.run()
         except Exception as error:
             if self._has_run:
                 self._missed_error = error
             raise
         finally:
+            known.unlink(missing_ok=True)
             self._parsing -= 1
             if self._has_run and not self._parsing:
                 self._all_parsed.set()

@@ -208,7 +208,17 @@ class RemoteStage(Stage):
         """The fields of Parsed: rows, whether they were remembered, results."""
         remembered = await self._services.recall(task)
         if remembered is not None:
-            return [remembered, True, []]
+            rows, results = remembered
+            return [rows, True, results]
+        known = self._temp_file("known")
+        if not await self._services.known(task, known):
+            return await self._parse_now(task)
+        try:
+            return await self._parse_now(replace(task, known=known))
+        finally:
+            await asyncio.to_thread(known.unlink, missing_ok=True)
+
+    async def _parse_now(self, task: ParseTask) -> list[Any]:
         parsers = self._may_grow_to or len(self._children) - 1
         if parsers < (3 if self._may_grow_to else 2) or not task.may_cut or _size_of(task.path) < CUT_BYTES:
             found = [await self._give("parse", task)]
@@ -218,8 +228,7 @@ class RemoteStage(Stage):
 
     async def _parse_cut(self, task: ParseTask, parsers: int) -> list[Any]:
         """Unpack a large index once, and have its parts parsed side by side."""
-        text = self._services.temp_dir / f"index-{os.getpid()}-{id(self):x}-{len(self._texts)}"
-        self._texts.append(text)
+        text = self._temp_file("index")
         try:
             ranges = await self._give("unpack", task, text, parsers)
             if ranges is None:
@@ -235,6 +244,11 @@ class RemoteStage(Stage):
             raise error from error.__cause__
         finally:
             await asyncio.to_thread(text.unlink, missing_ok=True)
+
+    def _temp_file(self, name: str) -> Path:
+        made = self._services.temp_dir / f"{name}-{os.getpid()}-{id(self):x}-{len(self._texts)}"
+        self._texts.append(made)
+        return made
 
     async def _give(self, how: Any, task: ParseTask, into: Path | None = None, parts: int = 0) -> Any:
         """Have a free child do it; returns the value of its Done, raises its error."""
@@ -253,7 +267,6 @@ class RemoteStage(Stage):
             return found.value
         finally:
             self._free.put_nowait(child)
-
 
     def _grow(self) -> None:
         assert self._group is not None, "work is only given while the stage runs"

@@ -22,12 +22,17 @@ class StageSpec:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+async def _nothing_known(_task: ParseTask, _into: Path) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The core's side.
 
     remote    handle that DeclarativeArtifacts made of rows download with
-    recall    rows of an index that was parsed before, or None: only the core decides that
+    recall    of an index that was parsed before, how many rows and with what results; else None: only the core decides
+    known     writes the keys that a task's listing has now to the file given: False when there are none to be had
     top_file  fetch a top file again
     temp_dir  for the text of an index that several parsers share
     """
@@ -36,6 +41,7 @@ class Services:
     progress: Progress
     awaited: AwaitedItems
     remote: Any
-    recall: Callable[[ParseTask], Awaitable[int | None]]
+    recall: Callable[[ParseTask], Awaitable[tuple[int, list[dict[str, Any]]] | None]]
     top_file: Callable[[str], Awaitable[Fetched | None]]
     temp_dir: Path
+    known: Callable[[ParseTask, Path], Awaitable[bool]] = _nothing_known

@@ -184,7 +184,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="database and artifacts (default: MPSYNC_DATA_DIR, or the platform's data folder)",
     )
     add("--database", metavar="URL", help="a postgresql:// server instead of the embedded one (MPSYNC_DATABASE)")
-    add("--workers", type=int, metavar="N", help="child processes; 0: everything in this one (default: as work asks for them, at most one a core)")
+    add(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="child processes; 0: everything in this one (default: as work asks for them, at most one a core)",
+    )
     add("--loop", choices=("uvloop", "asyncio"), help="event loop (default uvloop)")
     add("--json", action="store_true", help="print one JSON document on stdout")
     progress = parser._action_groups[-1].add_mutually_exclusive_group()

@@ -15,6 +15,8 @@ from mpsync.errors import MpsyncError
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.stage import Stage
 
+KEY_BYTES = 32
+
 
 @dataclass(frozen=True, slots=True)
 class ParseTask:
@@ -26,6 +28,7 @@ class ParseTask:
     memory   (parser version, sha256 of the file): the same bytes are never parsed twice; None = don't remember
     listing  the listing that this file's rows get, which is what is carried over when the file is remembered
     start, end   byte range of the uncompressed text, when a large file was cut; None = all of it
+    known        set by the core: a file of the keys, 32 bytes each, that the listing's units have now; see known_keys()
     may_cut      a large file may be unpacked once and parsed in parts, if the step can do that
     """
 
@@ -36,6 +39,7 @@ class ParseTask:
     listing: str = ""
     start: int | None = None
     end: int | None = None
+    known: Path | None = None
     may_cut: bool = True
 
 
@@ -45,7 +49,7 @@ class Parsed:
 
     rows        how many it gave, or had given when it was parsed before
     remembered  the core knew the file's rows: no step ran
-    results     what the steps left in ``ParseStage.result``: one, or one per part of a file that was cut
+    results     what the steps left in ``ParseStage.result``, now or then: one, or one per part of a file that was cut
     """
 
     rows: int
@@ -96,7 +100,7 @@ class FirstStage(Stage):
         """Have ``task`` parsed; returns when all its rows are on their way. Raises what the step raised."""
         parsed = await self.host.parse(task)
         if task.memory is not None and not parsed.remembered:
-            self.result.setdefault("parsed", []).append([task.listing, *task.memory])
+            self.result.setdefault("parsed", []).append([task.listing, *task.memory, parsed.results])
         return parsed
 
     async def top_file(self, path: str) -> TopFile | None:
@@ -128,6 +132,17 @@ class ParseStage(Stage):
         self.rows = 0
         self.result: dict[str, Any] = {}
         """Plain JSON values for the first stage: ``Parsed.results``."""
+
+    def known_keys(self) -> frozenset[bytes]:
+        """Keys of units that the core has, with all that it would save of them: of such a row the key is enough.
+
+        A step may leave out its record, its names and, when the policy defers downloads, its artifacts. Empty when the
+        core doesn't say, or a plugin's own stage wants to see every unit.
+        """
+        if self.task.known is None:
+            return frozenset()
+        run = self.task.known.read_bytes()
+        return frozenset([run[at : at + KEY_BYTES] for at in range(0, len(run), KEY_BYTES)])
 
     async def run(self) -> None:
         async for batch in self.blocks():

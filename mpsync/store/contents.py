@@ -67,6 +67,10 @@ def _new_rows(batch: Batch) -> list[int]:
     first: dict[bytes, int] = {}
     for row, content_id in enumerate(batch.ids):
         if not content_id:
+            if not batch.lengths[row] and not batch.names[row]:  # see ParseStage.known_keys()
+                raise StoreError(
+                    f"a {batch.kinds[row]} of {batch.listings[row]} that we had is gone; run the sync with --force"
+                )
             first.setdefault(batch.keys[row], row)
     return [first[key] for key in sorted(first)]
 

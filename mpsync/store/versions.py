@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any, Self
 
@@ -24,6 +25,9 @@ from mpsync.store.draft import Draft
 from mpsync.store.statements import statements
 
 LEASE_GRACE_S = 1.0
+
+Results = list[dict[str, Any]]
+"""What the parse steps of one file said: plain JSON values."""
 
 Counts = dict[str, dict[str, int]]
 """{kind: {total, added, removed}}."""
@@ -105,7 +109,7 @@ class NewVersion:
         self._exact = exact
         self._sql = statements("mpsync.store", "sql/versions.sql")
         self._listings: dict[str, int] = {}
-        self._memory: dict[int, tuple[str, bytes]] = {}
+        self._memory: dict[int, tuple[str, bytes, Results]] = {}
         self._carried: set[int] = set()
         self._epoch = 0
         self._removes = False
@@ -160,10 +164,10 @@ class NewVersion:
         ):
             await copy.write(copy_text(names, columns))
 
-    async def recall(self, listing: str, parser: str, sha256: str) -> int | None:
+    async def recall(self, listing: str, parser: str, sha256: str) -> tuple[int, Results] | None:
         """Take the rows of an index file that was parsed before, here or for another repository.
 
-        returns  how many rows; None when the file has to be parsed
+        returns  how many rows, and what the parse steps said then; None when the file has to be parsed
         """
         values: dict[str, Any] = {
             "repository_id": self._id,
@@ -173,22 +177,34 @@ class NewVersion:
             "remote_id": self._remote_id,
         }
         listing_id = values["listing_id"] = self._listings[listing] = await self._listing(listing)
-        rows: int | None = await _one(self._conn, self._sql["carry_own"], values)
-        if rows is not None:
+        found = await (await self._conn.execute(self._sql["carry_own"], values)).fetchone()
+        if found is not None:
             self._carried.add(listing_id)
-            return rows
+            return found[0], found[1] or []
         if not self._exact:
             return None
-        rows = await _one(self._conn, self._sql["carry_from_other"], values)
-        if rows:
-            self._memory[listing_id] = (values["parser"], values["sha256"])
-        return rows or None
+        found = await (await self._conn.execute(self._sql["carry_from_other"], values)).fetchone()
+        if found is None or not found[0]:
+            return None
+        self._memory[listing_id] = (values["parser"], values["sha256"], found[1] or [])
+        return found[0], found[1] or []
 
-    def remember(self, listing: str, parser: str, sha256: str) -> None:
-        """Once committed, the rows of ``listing`` are those of the file with this digest."""
+    async def known_keys(self, listing: str, into: Path) -> bool:
+        """Write the keys of the units that ``listing`` holds, 32 bytes each; False when it holds none.
+
+        They stay in the database while this lease is held, and so does what the remote says of their files.
+        """
+        values = {"repository_id": self._id, "name": listing}
+        found = await (await self._conn.execute(self._sql["known_keys"], values, binary=True)).fetchall()
+        if found:
+            await asyncio.to_thread(into.write_bytes, b"".join([key for (key,) in found]))
+        return bool(found)
+
+    def remember(self, listing: str, parser: str, sha256: str, results: Results) -> None:
+        """Once committed, the rows of ``listing`` are those of the file with this digest; ``results`` goes with them."""
         listing_id = self._listings.get(listing)
         if listing_id is not None:
-            self._memory[listing_id] = (self._parser(parser), bytes.fromhex(sha256))
+            self._memory[listing_id] = (self._parser(parser), bytes.fromhex(sha256), results)
 
     def _parser(self, parser: str) -> str:
         # An additive repository keeps old rows in its listings: nobody else may take them for the file's.
@@ -259,8 +275,9 @@ class NewVersion:
     async def _save_memory(self) -> None:
         keep = [*self._memory, *self._carried]
         await self._conn.execute(self._sql["forget_others"], {"repository_id": self._id, "keep": keep})
-        for listing_id, (parser, sha256) in self._memory.items():
-            values = {"listing_id": listing_id, "parser": parser, "sha256": sha256}
+        for listing_id, (parser, sha256, results) in self._memory.items():
+            said = orjson.dumps(results).decode()
+            values = {"listing_id": listing_id, "parser": parser, "sha256": sha256, "results": said}
             await self._conn.execute(self._sql["remember"], values)
 
     async def _check_unique(self, values: dict[str, Any]) -> None:

@@ -78,8 +78,9 @@ class Core:
     ) -> dict[str, Any]:
         """Run ``bridge_stages:<name>`` and what follows; returns the first stage's result."""
 
-        async def recall(task: ParseTask) -> int | None:
-            return self.recalled.get(task.listing)
+        async def recall(task: ParseTask) -> tuple[int, list[dict[str, Any]]] | None:
+            rows = self.recalled.get(task.listing)
+            return None if rows is None else (rows, [])
 
         async def top_file(path: str) -> Fetched | None:
             return TOP_FILE if path == "there" else None

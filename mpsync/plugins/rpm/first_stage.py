@@ -177,10 +177,7 @@ class RpmFirstStage(FirstStage):
         context["allow_conflict"] = self.options["allow_advisory_conflict"]
         if role == "modules":
             context["max_bytes"] = min(context["max_bytes"], MAX_MODULES_BYTES)
-        if role == "modules" and self.options["retain"]:
-            memory = None  # its NEVRAs are asked for
-        else:
-            memory = self._memory(generation, role, "", record)
+        memory = self._memory(generation, role, "", record)
         task = ParseTask(SMALL_STEP, generation.files[record.type], context, memory, generation.folder + role)
         modular: list[str] = []
         for result in (await self.parse(task)).results:
@@ -211,11 +208,6 @@ class RpmFirstStage(FirstStage):
             parsed = await self.parse(task)
         except BadCut:  # its parts are not whole packages: what they gave, the whole file gives again
             parsed = await self.parse(ParseTask(PACKAGE_STEP, task.path, context, memory, listing, may_cut=False))
-        if parsed.remembered:
-            held = self.options["held"].get("fingerprints", {}).get(listing)
-            if held is not None and memory is not None and held["file"] == memory[1]:
-                self._fingerprints[listing] = held
-            return
         tally = Issues()
         for result in parsed.results:
             tally.merge(Issues.restore(result["issues"]))
@@ -224,11 +216,7 @@ class RpmFirstStage(FirstStage):
             tally.add(issues.COUNT_WRONG, f"{context['where']}: packages={expected}, but there are {got}")
         self._report(tally, context["where"])
         total = sum(int(result["fingerprint"], 16) for result in parsed.results) % (1 << 128)
-        self._fingerprints[listing] = {
-            "file": strongest(record.expected.digests)[1],
-            "sum": f"{total:x}",
-            "rows": sum(result["rows"] for result in parsed.results),
-        }
+        self._fingerprints[listing] = f"{total:x}"
 
     def _context(self, generation: Generation, role: str, record: RepomdRecord) -> dict[str, Any]:
         """What package_step.py and document_step.py ask for."""

@@ -39,10 +39,18 @@ class PackageFile(ParseStage):
 
     can_cut: ClassVar[bool] = True
 
+    def __init__(self, task: ParseTask) -> None:
+        super().__init__(task)
+        self._known: frozenset[bytes] = frozenset()
+        self._vouched: Block | None = None
+        self._keys: list[bytes] = []
+
     async def blocks(self) -> AsyncGenerator[Batch, None]:
         context = self.task.context
         tally = Issues()
         fingerprint = rows = 0
+        if context["deferred"] or context["role"] != "primary":  # files to be downloaded now are looked at again
+            self._known = await asyncio.to_thread(self.known_keys)
         newest = await self._newest() if context["retain"] else None
         reader = self._reader()
         for block in self._read(reader):
@@ -57,7 +65,7 @@ class PackageFile(ParseStage):
             if len(block):
                 fingerprint += fingerprint_of(block.pkgids, nevras)
                 rows += len(block)
-                yield self._to_batch(block)
+                yield self._known_batch(block) if self._vouched is block else self._to_batch(block)
             await asyncio.sleep(0)  # the child's loop also has messages to read
         self.result = {
             "packages": reader.packages,
@@ -79,9 +87,18 @@ class PackageFile(ParseStage):
         return chosen.nevras()
 
     def _reader(self) -> Reader:
-        make: dict[str, Callable[[str, frozenset[str]], Reader]]
+        make: dict[str, Callable[..., Reader]]
         make = {"primary": packages.primary, "filelists": packages.filelists, "other": packages.other}
-        return make[self.task.context["role"]](self.task.context["where"], frozenset(self.task.context["accepted"]))
+        context = self.task.context
+        return make[context["role"]](context["where"], frozenset(context["accepted"]), self._is_known)
+
+    def _is_known(self, block: Block) -> bool:
+        """Whether the core has every record of it."""
+        if not self._known:
+            return False
+        self._keys = keys_of(KINDS[self.task.context["role"]], block.raw, block.starts, block.lengths)
+        self._vouched = block if self._known.issuperset(self._keys) else None
+        return self._vouched is not None
 
     def _read(self, reader: Reader) -> Iterator[Block]:
         task = self.task
@@ -112,6 +129,17 @@ class PackageFile(ParseStage):
         batch.keys = keys_of(kind, block.raw, block.starts, block.lengths)
         if isinstance(block, Primary):
             batch.slots = _slots(block, context["folder"], context["deferred"])
+        return batch
+
+    def _known_batch(self, block: Block) -> Batch:
+        """What is needed of rows that the core has: who they are."""
+        kind, rows = KINDS[self.task.context["role"]], len(block)
+        if rows != len(self._keys):  # narrowed since
+            self._keys = keys_of(kind, block.raw, block.starts, block.lengths)
+        batch = Batch()
+        batch.kinds, batch.listings, batch.keys = [kind] * rows, [self.task.listing] * rows, self._keys
+        batch.names, batch.versions, batch.archs = [""] * rows, [""] * rows, [""] * rows
+        batch.starts, batch.lengths, batch.ids = [0] * rows, [0] * rows, [0] * rows
         return batch
 
     @classmethod

@@ -226,7 +226,7 @@ class _Reconciler:
             primary_id = self._listings.get(f"{folder}primary")
             rows = await self._rows("strays", listing_ids=[listing_id], primary_id=primary_id)
             await self._draft.withdraw([(content_id, listing) for content_id, listing in rows])
-        elif ours is None or theirs is None or ours["sum"] != theirs["sum"]:
+        elif ours is None or ours != theirs:
             await self._crosscheck(role, folder, listing_id)
 
     async def _crosscheck(self, role: str, folder: str, listing_id: int) -> None:

@@ -36,19 +36,20 @@ RETURNING id;
 -- name: carry_own
 -- The listing's rows in the latest version, if they are the rows of this very file.
 WITH same AS (
-    SELECT id FROM core.listing
+    SELECT id, results FROM core.listing
     WHERE repository_id = %(repository_id)s AND name = %(name)s AND parser = %(parser)s AND sha256 = %(sha256)s
 ), kept AS (
     INSERT INTO pg_temp.carried (listing_id) SELECT id FROM same
 )
 SELECT (SELECT count(*) FROM core.membership
-        WHERE repository_id = %(repository_id)s AND listing_id = same.id AND removed IS NULL)
+        WHERE repository_id = %(repository_id)s AND listing_id = same.id AND removed IS NULL), same.results
 FROM same;
 
 -- name: carry_from_other
--- The same file, parsed for another repository: its rows, if none of them has URLs of its own.
+-- The same file, parsed for another repository: its rows, if none of them has URLs of its own. That repository's remote has
+-- named the files of all of them, or they have none.
 WITH same AS (
-    SELECT listing.id, listing.repository_id, repository.remote_id
+    SELECT listing.id, listing.repository_id, listing.results, repository.remote_id
     FROM core.listing
     JOIN core.repository ON repository.id = listing.repository_id
     WHERE listing.parser = %(parser)s AND listing.sha256 = %(sha256)s AND listing.repository_id <> %(repository_id)s
@@ -63,7 +64,11 @@ WITH same AS (
     JOIN same ON same.remote_id = remote_artifact.remote_id
 ), usable AS (
     SELECT (SELECT count(*) FROM rows) > 0
-        AND (SELECT count(DISTINCT content_id) FROM named) = (SELECT count(*) FROM rows)
+        AND CASE (SELECT count(DISTINCT content_id) FROM named)
+            WHEN (SELECT count(*) FROM rows) THEN true
+            WHEN 0 THEN NOT EXISTS (SELECT FROM core.remote_artifact JOIN rows ON rows.content_id = remote_artifact.content_id)
+            ELSE false
+        END
         AND NOT EXISTS (SELECT FROM named WHERE urls IS NOT NULL) AS yes
 ), remote_rows AS (
     INSERT INTO core.remote_artifact (content_id, size_bytes, remote_id, ordinal, path, sha256, digests)
@@ -76,7 +81,15 @@ WITH same AS (
     SELECT rows.content_id, %(listing_id)s FROM rows, usable WHERE usable.yes
     RETURNING 1
 )
-SELECT count(*) FROM taken;
+SELECT (SELECT count(*) FROM taken), (SELECT results FROM same);
+
+-- name: known_keys
+-- Keys of the units that a listing holds in the latest version.
+SELECT content.key
+FROM core.listing
+JOIN core.membership ON membership.repository_id = listing.repository_id AND membership.listing_id = listing.id
+JOIN core.content ON content.id = membership.content_id
+WHERE listing.repository_id = %(repository_id)s AND listing.name = %(name)s AND membership.removed IS NULL;
 
 -- name: analyze_seen
 ANALYZE pg_temp.seen;
@@ -161,11 +174,11 @@ WITH version AS (
 UPDATE core.repository SET latest = %(number)s WHERE id = %(repository_id)s;
 
 -- name: remember
-UPDATE core.listing SET parser = %(parser)s, sha256 = %(sha256)s WHERE id = %(listing_id)s;
+UPDATE core.listing SET parser = %(parser)s, sha256 = %(sha256)s, results = %(results)s::jsonb WHERE id = %(listing_id)s;
 
 -- name: forget_others
 -- Listings that were read, or whose rows changed, without being the rows of one known file.
-UPDATE core.listing SET parser = NULL, sha256 = NULL
+UPDATE core.listing SET parser = NULL, sha256 = NULL, results = NULL
 WHERE repository_id = %(repository_id)s AND parser IS NOT NULL AND id <> ALL(%(keep)s)
     AND id IN (SELECT listing_id FROM pg_temp.seen UNION SELECT listing_id FROM pg_temp.gone);
 
