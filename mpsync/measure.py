@@ -43,15 +43,13 @@ class LoopLag:
 class PeakMemory:
     """Peak of the proportional set size (PSS) of this process and its mpsync children together, sampled in a thread.
 
-    source  proc(5), smaps_rollup; where it isn't there, ``peak_bytes`` is None. The database server is not counted:
-            it leads a session of its own.
+    source  proc(5), smaps_rollup; where it isn't there, ``peak_bytes`` is None. The embedded database is not counted
     """
 
     def __init__(self) -> None:
         self.peak_bytes: int | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="peak memory", daemon=True)
-        self._session = os.getsid(0)
 
     def __enter__(self) -> PeakMemory:
         if Path("/proc/self/smaps_rollup").exists():
@@ -66,26 +64,32 @@ class PeakMemory:
     def _run(self) -> None:
         is_last = False
         while True:
-            found = sum(_pss_bytes(pid) for pid in _family(os.getpid(), self._session))
+            found = sum(_pss_bytes(pid) for pid in _family(os.getpid()))
             self.peak_bytes = max(self.peak_bytes or 0, found)
             if is_last:
                 return
             is_last = self._stop.wait(SAMPLE_S)  # a run may be shorter than a sample: look once more at its end
 
 
-def _family(pid: int, session: int) -> list[int]:
-    """``pid`` and all its descendants in the same session."""
+def _family(pid: int) -> list[int]:
+    """``pid`` and all its descendants, but for the database's."""
     found, queue = [pid], [pid]
     while queue:
         parent = queue.pop()
         for task in _children(parent):
-            try:
-                if os.getsid(task) == session:
-                    found.append(task)
-                    queue.append(task)
-            except ProcessLookupError:
-                continue
+            if not _is_database(task):
+                found.append(task)
+                queue.append(task)
     return found
+
+
+def _is_database(pid: int) -> bool:
+    """Whether a child of ours is PostgreSQL, or what is about to become it (store/embedded_programs.py)."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(word.endswith((b"/bin/postgres", b"/bin/initdb")) for word in words)
 
 
 def _children(pid: int) -> list[int]:
