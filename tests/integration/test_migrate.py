@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import psycopg
@@ -12,7 +13,7 @@ import pytest
 from mpsync.store.db import Database
 from mpsync.store.embedded import EmbeddedServer
 from mpsync.store.errors import MigrationError
-from mpsync.store.migrate import migrate, schema_dump
+from mpsync.store.migrate import migrate, read_migrations, schema_dump
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +178,21 @@ async def test_the_dump_is_the_same_for_the_same_schema_made_another_way(server:
 
     assert replayed == direct
     assert "schema_migration" not in replayed
+
+
+async def test_the_migrations_of_the_store_add_up_to_its_schema_file(server: str) -> None:
+    folder = files("mpsync.store").joinpath("sql")
+
+    async with Database.open(fresh_database(server, "migrated")) as one, one.connection() as connection:
+        applied = await migrate(connection, "core", folder)
+        replayed = await schema_dump(connection)
+    async with Database.open(fresh_database(server, "read")) as two, two.connection() as connection:
+        await connection.execute(folder.joinpath("schema.sql").read_bytes())
+        read = await schema_dump(connection)
+
+    assert applied == len(read_migrations("core", folder)) > 1
+    assert replayed.splitlines() == read.splitlines()
+    assert len(read.splitlines()) > 50
 
 
 @pytest.fixture(scope="module")
