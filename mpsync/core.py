@@ -70,12 +70,20 @@ class ProbeUpstream:
     """A plugin's view of the upstream while it probes."""
 
     def __init__(self, fetcher: Fetcher, remote: Remote) -> None:
-        self._fetcher = fetcher
+        self._fetcher, self._remote = fetcher, remote
         self.url = remote.url
+
+    def is_own(self, url: str) -> bool:
+        from mpsync.model.remote import Remote
+
+        return Remote(url).url == self._remote.url
 
     async def top_file(self, path: str) -> Fetched | None:
         from mpsync.fetch.errors import NotFound
 
+        promises = self._fetcher.bases.promises.get(path)
+        if promises:  # read again, since its signature is of another generation
+            return await self.first_file(path, promises)
         try:
             return await self._fetcher.fetch(
                 self._fetcher.bases.urls([path], proven=False),
@@ -86,10 +94,12 @@ class ProbeUpstream:
         except NotFound:
             return None
 
-    async def first_file(self, path: str, promises: Sequence[Expected] = ()) -> Fetched:
+    async def first_file(self, path: str, promises: Sequence[Expected] = ()) -> Fetched | None:
         from mpsync.errors import MetadataError
+        from mpsync.fetch.errors import NotFound
 
         bases = self._fetcher.bases
+        bases.promises[path] = promises
         wants = [replace(promise, limit_bytes=TOP_FILE_BYTES) for promise in promises] or [
             Expected(limit_bytes=TOP_FILE_BYTES)
         ]
@@ -98,9 +108,11 @@ class ProbeUpstream:
                 raise MetadataError(
                     path, "too large for a top file", f"at most {TOP_FILE_BYTES} B", f"{want.size_bytes} B"
                 )
-        fetched = await self._fetcher.fetch(
-            bases.urls([path], proven=bool(promises)), wants[0], others=wants[1:], fresh=True
-        )
+        urls = bases.urls([path], proven=bool(promises))
+        try:
+            fetched = await self._fetcher.fetch(urls, wants[0], others=wants[1:], fresh=True)
+        except NotFound:
+            return None
         bases.lead_with(path, fetched.url)
         return fetched
 
@@ -111,5 +123,5 @@ class ProbeUpstream:
         self._fetcher.name_url(clean)
         return await self._fetcher.fetch([clean], Expected(limit_bytes=TOP_FILE_BYTES), fresh=True)
 
-    def use_mirrors(self, urls: Sequence[str], *, listed_by: str, has_base: bool = True) -> list[str]:
-        return self._fetcher.use_mirrors(urls, listed_by=listed_by, has_base=has_base)
+    def use_mirrors(self, urls: Sequence[str], *, listed_by: str) -> list[str]:
+        return self._fetcher.use_mirrors(urls, listed_by=listed_by, has_base=not self.is_own(listed_by))

@@ -11,11 +11,14 @@ from typing import overload
 from mpsync.errors import ConfigError
 from mpsync.fetch.errors import ForbiddenUrl
 from mpsync.fetch.reach import shown
+from mpsync.model.digests import Expected
 from mpsync.model.remote import Remote
 
 
 class Bases:
     """The base URLs of one remote, best first; only the remote's own until ``use``.
+
+    promises  by path: what a list promised of a top file
 
     A mirror without TLS that a list over https named serves only what a digest proves.
     """
@@ -25,6 +28,7 @@ class Bases:
         self._all: list[Remote] = [remote]
         self._weak: set[str] = set()
         self._listed_by = ""
+        self.promises: dict[str, Sequence[Expected]] = {}
 
     def __len__(self) -> int:
         return len(self._all)

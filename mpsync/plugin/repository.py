@@ -30,10 +30,11 @@ class Upstream(Protocol):
         """
         ...
 
-    async def first_file(self, path: str, promises: Sequence[Expected] = ()) -> Fetched:
+    async def first_file(self, path: str, promises: Sequence[Expected] = ()) -> Fetched | None:
         """The top file that a repository can't lack: of the first mirror whose file keeps one of the promises.
 
-        That mirror is asked first from now on. Raises an UpstreamError.
+        That mirror is asked first from now on, and ``top_file`` of this path asks for the promises too. None when no
+        mirror has it; raises an UpstreamError, DigestMismatch or SizeMismatch if no mirror's file keeps a promise.
         """
         ...
 
@@ -42,11 +43,14 @@ class Upstream(Protocol):
         origin. Raises an UpstreamError, or ConfigError for what is no URL."""
         ...
 
-    def use_mirrors(self, urls: Sequence[str], *, listed_by: str, has_base: bool = True) -> list[str]:
+    def is_own(self, url: str) -> bool:
+        """Whether the base URL is this one: a list of mirrors, and no folder of files."""
+        ...
+
+    def use_mirrors(self, urls: Sequence[str], *, listed_by: str) -> list[str]:
         """Ask these base URLs too, in this order and behind the base URL, for every path of this run.
 
-        listed_by  the URL of the list that named them
-        has_base   False: the base URL is the list's own and holds no files
+        listed_by  the URL of the list that named them; when it is the base URL, that one is not asked
         returns    why each URL that is not used is not
         """
         ...

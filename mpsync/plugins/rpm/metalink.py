@@ -21,12 +21,13 @@ MAX_LIST_BYTES = 8 << 20
 MAX_MIRRORS = 10_000
 SCHEMES = frozenset(("https", "http"))
 _REPOMD = "repodata/repomd.xml"
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^/\s\\@]+(?::[0-9]+)?(?:/[^\s\\]*)?")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^/\s\\@]*(?::[0-9]+)?(?:/[^\s\\]*)?")
+_VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A base URL, with a final slash. preference: 0 to 100, higher is better; location: a country, "" = not said."""
+    """A base URL, its path with a final slash. preference: 0 to 100, higher is better; location: a country, "" = not said."""
 
     url: str
     preference: int = 0
@@ -129,15 +130,27 @@ def _promise(node: Node, accepted: frozenset[str]) -> Expected | None:
 
 def _base(url: str, schemes: frozenset[str], tally: Issues, where: str, *, needs_repomd: bool) -> str | None:
     found = _URL.fullmatch(url)
-    if found is None or found[1].lower() not in schemes:
+    scheme = "" if found is None else found[1].lower()
+    has_host = url.partition("://")[2][:1] not in ("", "/", "?", "#")
+    if scheme not in schemes or has_host == (scheme == "file"):
         tally.add(issues.MIRROR_IGNORED, f"{where}: {url[:200]!r}")
         return None
-    if url.endswith("/" + _REPOMD):
-        return url.removesuffix(_REPOMD)
-    if needs_repomd:
+    if unexpanded(url) is not None:
+        tally.add(issues.MIRROR_IGNORED, f"{where}: {url[:200]!r} holds {unexpanded(url)}, and no variable is expanded")
+        return None
+    path, question, query = url.partition("?")
+    if path.endswith("/" + _REPOMD):
+        path = path.removesuffix(_REPOMD)
+    elif needs_repomd:
         tally.add(issues.MIRROR_IGNORED, f"{where}: {url[:200]!r} is not a repomd.xml")
         return None
-    return url if url.endswith("/") else url + "/"
+    return f"{path}{'' if path.endswith('/') else '/'}{question}{query}"
+
+
+def unexpanded(url: str) -> str | None:
+    """The first of dnf's variables in it, such as $releasever."""
+    found = _VARIABLE.search(url)
+    return None if found is None else found[0]
 
 
 def _check_size(data: bytes, where: str) -> None:
@@ -148,7 +161,9 @@ def _check_size(data: bytes, where: str) -> None:
 def _check_mirrors(mirrors: list[Mirror], where: str, tally: Issues) -> None:
     if not mirrors:
         ignored = tally.count(issues.MIRROR_IGNORED)
-        raise MetadataError(where, "no usable mirror", "at least one http(s) URL", f"{ignored} others")
+        others = "; ".join(issue.examples[0] for issue in tally)
+        got = f"{ignored} others" + (f", such as {others}" if others else "")
+        raise MetadataError(where, "no usable mirror", "at least one http(s) URL", got)
     if len(mirrors) > MAX_MIRRORS:
         raise MetadataError(where, "too many mirrors", f"at most {MAX_MIRRORS}", str(len(mirrors)))
 
