@@ -46,6 +46,13 @@ def deb(control: Mapping[str, str], draw: random.Random) -> bytes:
     return b"!<arch>\n" + b"".join(_member(member, body) for member, body in members)
 
 
+def tarball(root: str, draw: random.Random) -> bytes:
+    """A .tar.gz of one folder with one file: what a mirror sees of a source."""
+    size = int(SMALLEST * (LARGEST / SMALLEST) ** draw.random())
+    folder = f"{root[:80]}/"
+    return _gzip(_folder(folder) + _file(f"{folder}data.bin", draw.randbytes(size)) + _END, level=1)
+
+
 _END = bytes(2 * _BLOCK)
 
 

@@ -18,12 +18,27 @@ class Package:
     """``stanza`` ends with a newline; ``body`` is the .deb, or empty for metadata only."""
 
     name: str
+    source: str
+    version: str
+    architecture: str
     stanza: bytes
     path: str
     body: bytes
     files: tuple[str, ...]
     description: str
     section: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where packages belong, and the number of the first one: a name is in one component only."""
+
+    component: str = "main"
+    arch: str = "amd64"
+    first: int = 0
+
+
+MAIN = Place()
 
 
 def changed_numbers(seed: int, packages: int, change: float) -> frozenset[int]:
@@ -34,19 +49,24 @@ def changed_numbers(seed: int, packages: int, change: float) -> frozenset[int]:
     return frozenset(random.Random(f"{seed}:changed").sample(range(packages), min(count, packages)))
 
 
-def packages(seed: int, count: int, *, change: float = 0.0, payload: bool = False) -> Iterator[Package]:
+def packages(
+    seed: int, count: int, *, change: float = 0.0, payload: bool = False, place: Place = MAIN
+) -> Iterator[Package]:
     """``count`` packages in the order of their numbers; changed ones have a new version and new bytes."""
     changed = changed_numbers(seed, count, change)
-    for number in range(count):
-        yield package(seed, number, generation=2 if number in changed else 1, payload=payload)
+    for rank in range(count):
+        generation = 2 if rank in changed else 1
+        yield package(seed, place.first + rank, generation=generation, payload=payload, place=place)
 
 
-def package(seed: int, number: int, *, generation: int = 1, payload: bool = False) -> Package:
+def package(seed: int, number: int, *, generation: int = 1, payload: bool = False, place: Place = MAIN) -> Package:
+    """An ``Architecture: all`` package is the same, byte for byte, whatever the arch of ``place``."""
     draw = random.Random(f"{seed}:package:{number}")
+    rank = number - place.first
     name = words.name_of(seed, number)
     version = f"{words.upstream_version(draw)}-{generation}"
-    architecture = "all" if draw.random() < _ALL else "amd64"
-    source = words.name_of(seed, draw.randrange(number)) if number and draw.random() < 0.5 else name
+    architecture = "all" if draw.random() < _ALL else place.arch
+    source = words.name_of(seed, place.first + draw.randrange(rank)) if rank and draw.random() < 0.5 else name
     description = words.sentence(draw, draw.randint(4, 9))
     fields = {"Package": name}
     if source != name:
@@ -58,23 +78,25 @@ def package(seed: int, number: int, *, generation: int = 1, payload: bool = Fals
         "Architecture": architecture,
     }
     for field, chance, mean in _RELATIONS:
-        if draw.random() < chance and (found := words.relations(draw, seed, number, mean)):
+        if draw.random() < chance and (found := words.relations(draw, seed, rank, mean)):
             fields[field] = found
     fields["Description"] = description
     if draw.random() < 0.3:
         fields["Multi-Arch"] = draw.choice(("foreign", "same", "allowed"))
     fields["Homepage"] = f"https://{name}.mirror.example/"
     section = draw.choice(words.SECTIONS)
+    if place.component != "main":
+        section = f"{place.component}/{section}"
     control = {**fields, "Section": section, "Priority": "optional"}
     files = tuple(words.files(draw, name))
     fields["Description-md5"] = hashlib.md5(description.encode()).hexdigest()
     if draw.random() < 0.65:
         fields["Tag"] = words.tags(draw)
     fields |= {"Section": section, "Priority": "optional"}
-    letter = source[:4] if source.startswith("lib") else source[0]
-    path = f"pool/main/{letter}/{source}/{name}_{version.partition(':')[2] or version}_{architecture}.deb"
+    path = f"{folder_of(place.component, source)}/{name}_{without_epoch(version)}_{architecture}.deb"
     fields["Filename"] = path
-    contents = random.Random(f"{seed}:bytes:{number}:{generation}")
+    port = "" if architecture in ("all", "amd64") else f":{architecture}"
+    contents = random.Random(f"{seed}:bytes:{number}:{generation}{port}")
     body = deb_payload.deb(control, contents) if payload else b""
     if payload:
         size, md5, sha256 = len(body), hashlib.md5(body).hexdigest(), hashlib.sha256(body).hexdigest()
@@ -86,7 +108,17 @@ def package(seed: int, number: int, *, generation: int = 1, payload: bool = Fals
         )
     fields |= {"Size": str(size), "MD5sum": md5, "SHA256": sha256}
     stanza = "".join(f"{field}: {value}\n" for field, value in fields.items()).encode()
-    return Package(name, stanza, path, body, files, description, section)
+    return Package(name, source, version, architecture, stanza, path, body, files, description, section)
+
+
+def folder_of(component: str, source: str) -> str:
+    """``pool/main/libf/libfoo``"""
+    return f"pool/{component}/{source[:4] if source.startswith('lib') else source[0]}/{source}"
+
+
+def without_epoch(version: str) -> str:
+    """As file names have it."""
+    return version.partition(":")[2] or version
 
 
 _RELATIONS = (

@@ -21,8 +21,8 @@ class Suite:
     The plain index is named in Release and not stored, as Debian does it.
     """
 
-    def __init__(self, root: Path, suite: str, *, xz_preset: int = 6) -> None:
-        self.root, self.suite, self._preset = root, suite, xz_preset
+    def __init__(self, root: Path, suite: str, *, xz_preset: int = 6, by_hash: bool = True) -> None:
+        self.root, self.suite, self._preset, self._by_hash = root, suite, xz_preset, by_hash
         self._dist = root / "dists" / suite
         self._dist.mkdir(parents=True, exist_ok=True)
         self._promised: dict[str, tuple[str, str, int]] = {}  # path -> md5, sha256, size
@@ -36,6 +36,8 @@ class Suite:
             target = self._dist / (path + suffix)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
+            if not self._by_hash:
+                continue
             by_hash = target.parent / "by-hash" / "SHA256" / hashlib.sha256(data).hexdigest()
             by_hash.parent.mkdir(parents=True, exist_ok=True)
             by_hash.write_bytes(data)
@@ -43,7 +45,7 @@ class Suite:
     def sign(self, fields: Mapping[str, str], signer: Signer, *, generation: int = 1) -> None:
         """Write Release with ``fields`` first, its signatures, and the keyring at ``<root>/keyring.gpg``."""
         date = (_FIRST + timedelta(days=generation - 1)).strftime("%a, %d %b %Y %H:%M:%S UTC")
-        given = {**fields, "Date": date, "Acquire-By-Hash": "yes"}
+        given = {**fields, "Date": date, "Acquire-By-Hash": "yes" if self._by_hash else "no"}
         text = "".join(f"{field}: {value}\n" for field, value in given.items())
         for section, at in (("MD5Sum", 0), ("SHA256", 1)):
             text += f"{section}:\n"

@@ -6,6 +6,7 @@ Package ``n`` of a seed is the same whatever the size of its repository, and dep
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
 _PREFIXES = ("", "lib", "python3-", "golang-github-", "node-", "ruby-", "r-cran-", "librust-", "lib", "", "", "fonts-")
 _SUFFIXES = ("", "", "", "-dev", "-doc", "-data", "-common", "-bin", "-dbg", "-utils", "1", "2", "-perl", "-tools")
@@ -38,6 +39,7 @@ _FACETS = (
 )
 
 
+@lru_cache(maxsize=1 << 17)  # relations name the same packages again and again
 def name_of(seed: int, number: int) -> str:
     """The name of package ``number``; unique, a letter or digit first."""
     draw = random.Random(f"{seed}:name:{number}")

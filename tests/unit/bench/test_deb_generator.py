@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.upstreams import deb, deb_real, deb_stanzas
-from mpsync.plugins.deb.parse import parse_packages
+from bench.upstreams.deb import Shape
+from mpsync.plugins.deb.parse import parse_packages, parse_sources
 
 SIGNED = {"InRelease", "Release.gpg", "keyring.gpg"}
 
@@ -21,9 +23,12 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPSYNC_BENCH_OUT", str(tmp_path / "out"))
 
 
-def made(root: Path, packages: int = 40, *, seed: int = 1, change: float = 0.0) -> Path:
+WHOLE = Shape(components=("main", "contrib"), archs=("amd64", "arm64"), sources=True, extras=True)
+
+
+def made(root: Path, packages: int = 40, *, seed: int = 1, change: float = 0.0, shape: Shape = WHOLE) -> Path:
     root.mkdir()
-    deb.make(root, packages, seed=seed, payload=True, change=change, extras=True)
+    deb.make(root, packages, seed=seed, payload=True, change=change, shape=shape)
     return root
 
 
@@ -66,6 +71,53 @@ def test_every_stanza_is_parsed_and_names_the_bytes_of_its_file(tmp_path: Path) 
         body = (root / path).read_bytes()
         assert (len(body), hashlib.sha256(body).digest()) == (size, sha256)
         assert 1900 < size < 90_000
+
+
+def test_each_component_and_architecture_has_its_index_and_shares_what_is_for_all(tmp_path: Path) -> None:
+    dist = made(tmp_path / "a") / "dists/bench"
+    index = {
+        (component, arch): parse_packages(
+            lzma.decompress((dist / component / f"binary-{arch}" / "Packages.xz").read_bytes()), "test"
+        )
+        for component in WHOLE.components
+        for arch in WHOLE.archs
+    }
+
+    assert {place: len(found) for place, found in index.items()} == {
+        ("main", "amd64"): 40,
+        ("main", "arm64"): 40,
+        ("contrib", "amd64"): 2,
+        ("contrib", "arm64"): 2,
+    }
+    assert not set(index["main", "amd64"].names) & set(index["contrib", "amd64"].names)
+    amd64, arm64 = index["main", "amd64"], index["main", "arm64"]
+    shared = {path for path, arch in zip(amd64.paths, amd64.archs, strict=True) if arch == "all"}
+    assert shared
+    assert set(amd64.paths) & set(arm64.paths) == shared
+    assert set(arm64.archs) == {"all", "arm64"}
+
+
+def test_every_source_names_the_bytes_of_its_files_and_is_every_binary_s(tmp_path: Path) -> None:
+    root = made(tmp_path / "a")
+    text = lzma.decompress((root / "dists/bench/main/source/Sources.xz").read_bytes())
+    sums = re.findall(rb"^ ([0-9a-f]{64}) (\d+) (\S+)$", text, re.MULTILINE)
+
+    found = parse_sources(text, "test")
+
+    binaries = [package.source for package in deb_stanzas.packages(1, 40)]
+    assert sorted(found.names) == sorted(set(binaries))
+    assert len(sums) == 3 * len(found)
+    files = {path.name: path for path in root.glob("pool/main/*/*/*")}
+    for sha256, size, name in sums:
+        body = files[name.decode()].read_bytes()
+        assert (hashlib.sha256(body).hexdigest().encode(), len(body)) == (sha256, int(size))
+
+
+def test_without_by_hash_nothing_is_stored_or_promised_there(tmp_path: Path) -> None:
+    root = made(tmp_path / "a", shape=Shape(by_hash=False))
+
+    assert not list(root.rglob("by-hash"))
+    assert "Acquire-By-Hash: no\n" in (root / "dists/bench/Release").read_text()
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed")
