@@ -325,7 +325,7 @@ class _GuardedResolver(AbstractResolver):
                 base = found if base_host == host else await self._inner.resolve(base_host, port, family)
                 for result in base:
                     self._reach.note_base_address(result["host"])
-        if self._reach.is_own(host):
+        if self._reach.is_own(host, port):
             for result in found:
                 self._reach.note_list_address(result["host"])
         allowed = [result for result in found if self._reach.allows_address(host, port, result["host"])]

@@ -13,7 +13,7 @@ from mpsync.model.remote import Remote
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """``url`` without credentials; ``authorization`` for the Proxy-Authorization header."""
+    """``url`` without credentials; host: ``name:port``; ``authorization`` for the Proxy-Authorization header."""
 
     url: str
     host: str
@@ -53,7 +53,7 @@ def _parse(url: str) -> Proxy:
             f"proxy {shown(url)}: use http:// or https:// (SOCKS needs a local HTTP proxy in front of it)"
         )
     authorization = basic(*credentials(target.userinfo)) if target.userinfo else None
-    return Proxy(target.origin, target.host, authorization)
+    return Proxy(target.origin, target.netloc, authorization)
 
 
 def _is_this_machine(host: str) -> bool:

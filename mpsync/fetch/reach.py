@@ -146,7 +146,7 @@ class Reach:
         """The user named this URL beside the base URL: a list of mirrors. Where it is, its mirrors may be too."""
         spot = place(url)
         if spot is not None:
-            self._own.add(spot.host)
+            self._own.add(spot.netloc)
             self._listed.add(spot.origin)
             if (there := _literal(spot.host)) is not None:
                 self._list_zones.add(there)
@@ -162,16 +162,16 @@ class Reach:
             if is_named:
                 self.name(f"[{spot.host}]:{spot.port}" if ":" in spot.host else f"{spot.host}:{spot.port}")
 
-    def is_own(self, host: str) -> bool:
-        """Whether a URL that the user named beside the base URL has this host."""
-        return host.lower() in self._own
+    def is_own(self, host: str, port: int) -> bool:
+        """Whether a URL that the user named beside the base URL is there."""
+        return Place("", "", host.lower(), port, None).netloc in self._own
 
     def is_named(self, target: Place) -> bool:
         """The user named this host."""
         host = f"[{target.host}]" if ":" in target.host else target.host
         return (
             (self._base is not None and self._base.host == target.host)
-            or target.host in self._own
+            or target.netloc in self._own
             or host in self._named
             or f"{host}:{target.port}" in self._named
         )
