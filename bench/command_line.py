@@ -111,9 +111,9 @@ def _compare(given: argparse.Namespace) -> int:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from bench import report
+    from bench.report import main as report
 
-    return report.main(given.results, given.out, given.readme)
+    return report(given.results, given.out, given.readme)
 
 
 def _finish(result: Result, folder: Path) -> None:

@@ -1,54 +1,24 @@
-"""What this machine can't beat, measured in the same run as what is compared with it.
+"""What this machine can't beat in a Debian sync, measured in the same run as what is compared with it.
 
 decompress and split   one process, the index into stanzas, nothing else
-load                   one PostgreSQL backend, the same rows into the same tables and keys, by COPY and set-based SQL,
-                       one synchronous commit; rows are encoded before the clock starts. ``load_direct`` is the same by COPY into
-                       the final tables without a staging table: no floor by definition, but what mpsync itself does where it can
+load                   one PostgreSQL backend, the same rows into the same tables and keys: see load_floor.py
+xz                     what the xz program takes to decompress the index
 """
 
 from __future__ import annotations
 
-import asyncio
 import lzma
-import struct
+import shutil
+import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import LiteralString
 
-import psycopg
-
-from mpsync.core import Storage
+from bench.load_floor import Rows, database, encode, load, load_direct
 from mpsync.pipeline.raw import pack_records
 from mpsync.plugin.decompress import open_chunks
 from mpsync.plugins.deb import parse
 from mpsync.plugins.deb.stanza import blocks
-from mpsync.settings import Settings
-from mpsync.store.copy_text import copy_text
-from mpsync.store.embedded import EmbeddedServer
-from mpsync.store.statements import statements
-
-_CONTENT = ("id", "block_id", "block_offset", "raw_bytes", "key", "kind", "name", "version", "arch")
-_REMOTE_ARTIFACT = ("content_id", "size_bytes", "remote_id", "ordinal", "path", "sha256")
-_MEMBERSHIP = ("content_id", "repository_id", "listing_id", "added")
-_STEPS = ("record_block", "content", "remote_artifact", "membership")
-
-# source: PostgreSQL 18 manual, COPY, "Binary Format"
-_BINARY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
-_BINARY_END = struct.pack("!h", -1)
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of a suite, encoded for COPY, of ``units`` units."""
-
-    units: int
-    content: bytes
-    record_block: bytes
-    remote_artifact: bytes
-    membership: bytes
 
 
 def decompress_and_split_s(index: Path) -> float:
@@ -59,6 +29,16 @@ def decompress_and_split_s(index: Path) -> float:
     took = time.perf_counter() - began
     assert len(found) > 1
     return took
+
+
+def xz_s(index: Path) -> float | None:
+    """Seconds of the ``xz`` program on a Packages.xz, one thread; None where it isn't installed."""
+    program = shutil.which("xz")
+    if program is None:
+        return None
+    began = time.perf_counter()
+    subprocess.run([program, "-dcT1", str(index)], stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
 
 
 def rows_of(index: Path) -> Rows:
@@ -82,7 +62,6 @@ def rows_of(index: Path) -> Rows:
         list, zip(*(unique[key] for key in sorted(unique)), strict=True)
     )
     ids = list(range(1, len(keys) + 1))
-    one = [1] * len(ids)
     content = (
         ids,
         [frame + 1 for frame, _ in places],
@@ -94,82 +73,8 @@ def rows_of(index: Path) -> Rows:
         versions,
         archs,
     )
-    frame_rows = (struct.pack("!hiqi", 2, 8, number, len(frame)) + frame for number, frame in enumerate(frames, 1))
-    return Rows(
-        len(ids),
-        copy_text(_CONTENT, content),
-        _BINARY_HEADER + b"".join(frame_rows) + _BINARY_END,
-        copy_text(_REMOTE_ARTIFACT, (ids, sizes, one, [0] * len(ids), paths, sha256s)),
-        copy_text(_MEMBERSHIP, (ids, one, one, one)),
-    )
-
-
-@contextmanager
-def database(work: Path) -> Iterator[str]:
-    """A fresh embedded server with mpsync's schema, below ``work``; yields its conninfo."""
-    server = EmbeddedServer(work)
-    conninfo = server.start()
-    try:
-
-        async def migrated() -> None:
-            async with Storage.open(Settings(data_dir=work), conninfo):
-                pass
-
-        asyncio.run(migrated())
-        yield conninfo
-    finally:
-        server.stop(wait_s=5.0)
-
-
-def load_s(rows: Rows, conninfo: str) -> float:
-    """Seconds of loading ``rows`` into empty tables by way of temporary ones."""
-    sql = statements("bench", "sql/load.sql")
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        began = time.perf_counter()
-        with connection.transaction():
-            for name in ("content", "record_block", "remote_artifact"):
-                connection.execute(sql[f"stage_{name}"])
-            _copy(connection, f"stage_content ({', '.join(_CONTENT)})", rows.content)
-            _copy(connection, "stage_record_block", rows.record_block, is_binary=True)
-            _copy(connection, f"stage_remote_artifact ({', '.join(_REMOTE_ARTIFACT)})", rows.remote_artifact)
-            connection.execute(sql["analyze"])
-            for step in _STEPS:
-                connection.execute(sql[step])
-        took = time.perf_counter() - began
-        _check(connection, rows)
-        return took
-
-
-def load_direct_s(rows: Rows, conninfo: str) -> float:
-    """Seconds of loading ``rows`` into empty tables by COPY alone."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        began = time.perf_counter()
-        with connection.transaction():
-            _copy(connection, "core.record_block", rows.record_block, is_binary=True)
-            _copy(connection, f"core.content ({', '.join(_CONTENT)})", rows.content)
-            _copy(connection, f"core.remote_artifact ({', '.join(_REMOTE_ARTIFACT)})", rows.remote_artifact)
-            _copy(connection, f"core.membership ({', '.join(_MEMBERSHIP)})", rows.membership)
-        took = time.perf_counter() - began
-        _check(connection, rows)
-        return took
-
-
-def _check(connection: psycopg.Connection[tuple[object, ...]], rows: Rows) -> None:
-    """A floor that loaded less than it should would be a lie."""
-    found = connection.execute(statements("bench", "sql/load.sql")["count"]).fetchone()
-    if found != (rows.units,) * 3:
-        raise RuntimeError(f"the floor loaded {found} rows instead of {rows.units} of each")
-
-
-def _copy(
-    connection: psycopg.Connection[tuple[object, ...]], target: str, body: bytes, *, is_binary: bool = False
-) -> None:
-    """``target``: a table with its columns, both from this file."""
-    words = f"COPY {target} FROM STDIN" + (" (FORMAT BINARY)" if is_binary else "")
-    statement: LiteralString = words  # made of names in this file only
-    with connection.cursor().copy(statement) as copy:
-        for at in range(0, len(body), 1 << 20):
-            copy.write(body[at : at + (1 << 20)])
+    remote_artifact = (ids, sizes, [1] * len(ids), [0] * len(ids), paths, sha256s)
+    return encode(content, remote_artifact, frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +101,7 @@ class SyncFloorMeter:
         if self._rows is None:
             self._rows = rows_of(self._index)
         with database(work / "set-based") as conninfo:
-            by_sets = load_s(self._rows, conninfo)
+            by_sets = load(self._rows, conninfo).wall_s
         with database(work / "direct") as conninfo:
-            direct = load_direct_s(self._rows, conninfo)
+            direct = load_direct(self._rows, conninfo).wall_s
         return SyncFloors(decompress_and_split_s(self._index), by_sets, direct)

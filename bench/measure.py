@@ -103,7 +103,7 @@ class _Sampler(threading.Thread):
         for count in _ticks(self._ended):
             roles = {pid: self._role(pid) for pid in self._processes()}
             for pid, role in roles.items():
-                seconds = _cpu_s(pid)
+                seconds = process_cpu_s(pid)
                 if seconds is not None:
                     self._cpu_s[role, pid] = seconds
             if count % MEMORY_EVERY == 0:
@@ -174,7 +174,7 @@ def pss_bytes(pid: int) -> int:
     return 0
 
 
-def _cpu_s(pid: int) -> float | None:
+def process_cpu_s(pid: int) -> float | None:
     """User and system seconds of one process, without its children."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

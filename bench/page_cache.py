@@ -1,16 +1,32 @@
-"""Cold or warm: drop files from the page cache, without root. Only clean pages go, so new files are synced first."""
+"""Cold or warm: put files into the page cache, or drop them from it, without root."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+_READ_BYTES = 1 << 20
 
 
 def drop(folder: Path) -> None:
-    """Drop all files below ``folder``; a no-op where the system has no posix_fadvise."""
+    """Drop all files below ``folder``; a no-op where the system has no posix_fadvise. Only clean pages go: it syncs first."""
     if not hasattr(os, "posix_fadvise"):
         return
     os.sync()
+    for fd in _opened(folder):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def warm(folder: Path) -> None:
+    """Read all files below ``folder`` once."""
+    for fd in _opened(folder):
+        while os.read(fd, _READ_BYTES):
+            pass
+
+
+def _opened(folder: Path) -> Iterator[int]:
+    """A descriptor of each file, closed afterwards; a file that can't be opened is passed by."""
     for parent, _, names in os.walk(folder, followlinks=True):
         for name in names:
             try:
@@ -18,6 +34,6 @@ def drop(folder: Path) -> None:
             except OSError:
                 continue
             try:
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                yield fd
             finally:
                 os.close(fd)

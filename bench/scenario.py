@@ -72,6 +72,10 @@ class Context:
         self.result.cases.append(made)
         return made
 
+    def cache_params(self) -> dict[str, str]:
+        """A case's parameter that tells cold page cache from warm: figures of the two are never compared."""
+        return {"cache": "cold"} if self.options.cold_cache else {}
+
     def say(self, text: str) -> None:
         print(f"  {text}", file=sys.stderr, flush=True)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ class Upstream:
     index: Path
     packages: int
     url: str = ""
+    shown: Path = field(default=Path())
     _link: Path = field(default=Path())
 
     @contextmanager
@@ -48,6 +49,7 @@ class Upstream:
 
     def show(self, generation: int) -> None:
         """From now on the address gives this generation."""
+        self.shown = self.generations[generation]
         temp = self._link.with_suffix(".new")
         temp.symlink_to(self.generations[generation].absolute())
         temp.rename(self._link)
@@ -65,8 +67,11 @@ class Variant:
         return "--workers", str(self.workers), "--loop", self.loop, "--policy", self.policy
 
 
-def command(upstream: Upstream, data_dir: Path, variant: Variant, extra: Sequence[str] = ()) -> list[str]:
-    sync = [sys.executable, "-m", "mpsync", "sync", upstream.plugin, upstream.url, *upstream.words]
+def command(
+    upstream: Upstream, data_dir: Path, variant: Variant, extra: Sequence[str] = (), *, module: str = "mpsync"
+) -> list[str]:
+    """The command line. ``module``: mpsync, or a module of the bench that stands for it."""
+    sync = [sys.executable, "-m", module, "sync", upstream.plugin, upstream.url, *upstream.words]
     return [*sync, "--name", "bench", "--data-dir", str(data_dir), "--json", "--quiet", *variant.words(), *extra]
 
 
@@ -75,8 +80,11 @@ def sync(
 ) -> tuple[Measured, dict[str, Any]]:
     """Run one sync; returns what it cost and its own summary. Raises CommandFailed."""
     if context.options.cold_cache:
-        page_cache.drop(upstream.generations[0])
-    measured = run_command(command(upstream, data_dir, variant, extra), data_dir=data_dir)
+        page_cache.drop(upstream.shown)
+    else:
+        page_cache.warm(upstream.shown)
+    line = command(upstream, data_dir, variant, extra, module="bench.lag_histogram")
+    measured = run_command(line, data_dir=data_dir)
     return measured, json.loads(measured.stdout)
 
 
@@ -94,6 +102,26 @@ def repetition(
         {**measured.as_json(), "database": wrote, "summary": {name: summary.get(name) for name in kept}}
     )
     return summary
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Repetitions of one variant: each ``sync`` goes into the cases of its name, seconds and (of cold ones) peak memory."""
+
+    context: Context
+    upstream: Upstream
+    variant: Variant
+    params: Mapping[str, Any]
+
+    def sync(self, name: str, data_dir: Path, *extra: str) -> dict[str, Any]:
+        """Run one sync; returns the command's summary."""
+        params = {**self.params, **self.context.cache_params()}
+        seconds = self.context.case(name, "s", **params)
+        summary = repetition(self.context, seconds, self.upstream, data_dir, self.variant, extra=extra)
+        peak_bytes = seconds.details[-1]["peak_pss_bytes"]
+        if name.startswith("cold") and peak_bytes:
+            self.context.case(f"memory {name}", "MB", **params).values.append(peak_bytes / 1e6)
+        return summary
 
 
 def profile(

@@ -129,7 +129,7 @@ class Sink(Stage):
 async def run(stage: type[FirstStage], options: dict[str, Any], folder: Path) -> tuple[Sink, dict[str, Any], float]:
     """(sink, the stage's result, when the child was begun to be started)."""
 
-    async def recall(task: ParseTask) -> int | None:
+    async def recall(task: ParseTask) -> None:
         return None
 
     async def top_file(path: str) -> None:

@@ -9,7 +9,8 @@ import time
 import uvloop
 
 from bench import deb_upstreams, pipelines
-from bench.floors import SyncFloorMeter, database
+from bench.floors import SyncFloorMeter
+from bench.load_floor import database
 from bench.scenario import Context, Scenario
 
 

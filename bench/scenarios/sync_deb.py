@@ -6,7 +6,7 @@ import statistics
 from typing import Any
 
 from bench import deb_upstreams, sync_runs
-from bench.floors import SyncFloorMeter
+from bench.floors import SyncFloorMeter, xz_s
 from bench.scenario import Context, Scenario
 from bench.sync_runs import Upstream, Variant
 
@@ -29,6 +29,11 @@ def run(context: Context) -> None:
                     context.case(f"floor {name.removesuffix('_s')}", "s", scale=scale).values.append(
                         getattr(floors, name)
                     )
+                xz = xz_s(upstream.index)
+                if xz is None:
+                    context.note("SKIPPED floor xz: not installed; apt install xz-utils")
+                else:
+                    context.case("floor xz", "s", scale=scale).values.append(xz)
                 for variant in variants:
                     _repetition(context, upstream, variant, scale)
                 context.say(f"scale {scale}: repetition {number + 1} of {options.repeat}")
@@ -45,20 +50,18 @@ def run(context: Context) -> None:
 
 def _repetition(context: Context, upstream: Upstream, variant: Variant, scale: int) -> None:
     params: dict[str, Any] = {"scale": scale, "workers": variant.workers, "loop": variant.loop}
+    one = sync_runs.Run(context, upstream, variant, params)
     with context.folder("data") as folder:
         data_dir = folder / "data"
         upstream.show(0)
-        summary = sync_runs.repetition(context, context.case("cold", "s", **params), upstream, data_dir, variant)
-        if summary["content"]["deb.package"]["total"] != upstream.packages:
-            context.note(f"{upstream.packages} packages upstream, {summary['content']['deb.package']['total']} saved")
-        again = sync_runs.repetition(context, context.case("unchanged", "s", **params), upstream, data_dir, variant)
-        if again["changed"]:
+        saved = one.sync("cold", data_dir)["content"]["deb.package"]["total"]
+        if saved != upstream.packages:
+            context.note(f"{upstream.packages} packages upstream, {saved} saved")
+        if one.sync("unchanged", data_dir)["changed"]:
             raise RuntimeError("the unchanged sync made a version")
-        forced = context.case("forced", "s", **params)
-        sync_runs.repetition(context, forced, upstream, data_dir, variant, extra=["--force"])
+        one.sync("forced", data_dir, "--force")
         upstream.show(1)
-        changed = sync_runs.repetition(context, context.case("changed", "s", **params), upstream, data_dir, variant)
-        if not changed["changed"]:
+        if not one.sync("changed", data_dir)["changed"]:
             raise RuntimeError("the sync of the changed generation made no version")
 
 

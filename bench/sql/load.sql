@@ -3,17 +3,11 @@
 -- name: stage_content
 CREATE TEMPORARY TABLE stage_content (LIKE core.content);
 
--- name: stage_record_block
-CREATE TEMPORARY TABLE stage_record_block (LIKE core.record_block INCLUDING STORAGE);
-
 -- name: stage_remote_artifact
 CREATE TEMPORARY TABLE stage_remote_artifact (LIKE core.remote_artifact);
 
 -- name: analyze
 ANALYZE stage_content, stage_remote_artifact;
-
--- name: record_block
-INSERT INTO core.record_block SELECT * FROM stage_record_block ORDER BY id ON CONFLICT DO NOTHING;
 
 -- name: content
 INSERT INTO core.content SELECT * FROM stage_content ORDER BY key ON CONFLICT DO NOTHING;
