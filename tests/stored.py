@@ -39,3 +39,30 @@ async def _read(conninfo: str, name: str) -> dict[str, list[bytes]]:
     for content_id, kind, _ in members:
         found.setdefault(kind, []).append(raws[content_id])
     return {kind: sorted(values) for kind, values in found.items()}
+
+
+_FILES = """
+SELECT content_artifact.path, artifact.sha256
+FROM core.repository
+JOIN core.membership ON membership.repository_id = repository.id AND membership.removed IS NULL
+JOIN core.content_artifact ON content_artifact.content_id = membership.content_id
+JOIN core.artifact ON artifact.id = content_artifact.artifact_id
+WHERE repository.name = %(name)s
+"""
+
+
+def held_files(command: Command, name: str) -> dict[str, bytes]:
+    """{path: bytes} of the files of its units that are here."""
+    server = EmbeddedServer(command.data_dir)
+    conninfo = server.start()
+    try:
+        rows = asyncio.run(_files(conninfo, name))
+    finally:
+        server.stop()
+    folder = command.data_dir / "artifacts" / "sha256"
+    return {path: (folder / sha256.hex()[:2] / sha256.hex()).read_bytes() for path, sha256 in rows}
+
+
+async def _files(conninfo: str, name: str) -> list[tuple[str, bytes]]:
+    async with Database.open(conninfo) as database, database.connection() as conn:
+        return await (await conn.execute(_FILES, {"name": name})).fetchall()

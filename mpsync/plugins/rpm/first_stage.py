@@ -25,8 +25,9 @@ from mpsync.plugin.declare import (
 from mpsync.plugin.openpgp import Keyring
 from mpsync.plugins.rpm import issues, kinds
 from mpsync.plugins.rpm.document_step import MAX_MODULES_BYTES
-from mpsync.plugins.rpm.extra_files import EXTRA_FILES, parse_extra_files
+from mpsync.plugins.rpm.extra_files import parse_extra_files
 from mpsync.plugins.rpm.generation import (
+    CannotMirrorComplete,
     Generation,
     GenerationReader,
     TopFiles,
@@ -54,6 +55,8 @@ class RpmFirstStage(FirstStage):
 
     async def run(self) -> None:
         options = self.options
+        for note in options["notes"]:
+            self.note("mirrors", note)
         self._held: dict[str, Any] = options["held"].get("repositories", {})
         self._fingerprints: dict[str, Any] = {}
         keyring = Keyring.from_files(map(Path, options["keyring_files"])) if options["keyring_files"] else None
@@ -68,11 +71,13 @@ class RpmFirstStage(FirstStage):
             await self._declare_files(generation)
         if tree is not None:
             await self._declare_tree(tree)
+        await self._declare_extra_files()
         for generation in generations:
             await self._declare_units(generation)
         self.result["keys"] = options["keys"]
         self.result["repositories"] = {generation.folder: generation.state() for generation in generations}
-        self.result["tree"] = {name: found[2] for name, found in options["top"]["tree"].items()}
+        tops = {**options["top"]["tree"], **options["top"]["extra"]}
+        self.result["tree"] = {name: sha256 for name, (_, _, sha256) in tops.items()}
         self.result["fingerprints"] = self._fingerprints
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -116,7 +121,7 @@ class RpmFirstStage(FirstStage):
         self._report(generation.repomd.issues, generation.folder + PATH)
 
     async def _declare_tree(self, tree: Treeinfo) -> None:
-        """The treeinfo as a unit, whose artifacts are itself and its images; with mirror-complete the extra files too."""
+        """The treeinfo as a unit, whose artifacts are itself and its images."""
         deferred = self.options["deferred"]
         for name, (path, size_bytes, sha256) in self.options["top"]["tree"].items():
             itself = Artifact(size=size_bytes, digests={"sha256": sha256}, file=Path(path))
@@ -134,14 +139,12 @@ class RpmFirstStage(FirstStage):
                 )
             content = Content(tree.raw, name=tree.name or name, version=tree.version, arch=tree.arch, kind=kinds.TREE)
             await self.put(DeclarativeContent(content, d_artifacts, listing=TREE))
-        if self.options["mirror_complete"]:
-            await self._declare_extra_files()
 
     async def _declare_extra_files(self) -> None:
-        found = await read_top(self, "", [EXTRA_FILES])
-        for name, top in found.items():
-            await self.put(top_item("", name, TREE, top))
-            for file in parse_extra_files(top[0].read_bytes(), name):
+        """With mirror-complete: what else belongs to the tree."""
+        for name, (path, size_bytes, sha256) in self.options["top"]["extra"].items():
+            await self.put(top_item("", name, TREE, (Path(path), size_bytes, sha256)))
+            for file in parse_extra_files(Path(path).read_bytes(), name):
                 content = Content(
                     file_record(file.path, file.size_bytes, file.digests), name=file.path, kind=kinds.REPO_FILE
                 )
@@ -211,6 +214,12 @@ class RpmFirstStage(FirstStage):
         tally = Issues()
         for result in parsed.results:
             tally.merge(Issues.restore(result["issues"]))
+        elsewhere = tally.by_code.get(issues.XML_BASE)
+        if options["mirror_complete"] and elsewhere is not None:
+            raise CannotMirrorComplete(
+                generation.folder + PATH,
+                f"{elsewhere.count} packages lie elsewhere (xml:base): {elsewhere.examples[0]}",
+            )
         expected, got = parsed.results[0]["expected"], sum(result["packages"] for result in parsed.results)
         if expected is not None and expected != got:
             tally.add(issues.COUNT_WRONG, f"{context['where']}: packages={expected}, but there are {got}")

@@ -12,6 +12,8 @@ from typing import Any
 from mpsync.plugin.declare import ConfigError, Fetched, MetadataError
 from mpsync.plugin.openpgp import Keyring
 from mpsync.plugin.repository import Draft, Held, Plugin, Probed, Upstream
+from mpsync.plugins.rpm.extra_files import EXTRA_FILES
+from mpsync.plugins.rpm.mirrors import Mirrors, fetch_repomd, list_options, mirrors_of
 from mpsync.plugins.rpm.repomd import PATH
 from mpsync.plugins.rpm.trust import ASC, KEY
 
@@ -43,6 +45,8 @@ class RpmPlugin(Plugin):
             action="store_true",
             help="keep upstream's metadata and signature bit for bit",
         )
+        add("--mirrorlist", metavar="URL", help="a list of mirrors: asked in its order, behind the base URL")
+        add("--metalink", metavar="URL", help="a list of mirrors that also says which repomd.xml is genuine")
         add("--retain", type=int, metavar="N", help="the newest N of each name and architecture (with --additive)")
         add("--skip", action="append", metavar="T[,T]", help=f"leave out: {', '.join(SKIPPABLE)}")
         add("--arch", action="append", metavar="A[,A]", help="architectures, noarch among them (default: all)")
@@ -80,6 +84,7 @@ class RpmPlugin(Plugin):
                 "--mirror-complete keeps upstream's metadata, and with it every package: no --arch, no --skip srpm"
             )
         return {
+            **list_options(arguments.mirrorlist, arguments.metalink),
             "mirror_complete": arguments.mirror_complete,
             "retain": arguments.retain or 0,
             "archs": archs,
@@ -104,23 +109,34 @@ class RpmPlugin(Plugin):
         state = held.state.get("repositories", {})
         names = _top_names(options, state)
         folders = ["", *(folder for folder in state if folder)] if options["tree"] else [""]
+        mirrors = await mirrors_of(upstream, options)
+        # Where there are mirrors, the one whose repomd.xml is taken leads for everything else.
+        root = await _have(upstream, "", names, mirrors) if mirrors.listed_by else None
+        others = folders[1:] if root is not None else folders
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_have(upstream, folder, names), name=f"probe {folder}") for folder in folders]
+            tasks = [
+                group.create_task(_have(upstream, folder, names, mirrors), name=f"probe {folder}") for folder in others
+            ]
             tree_task = group.create_task(_first_of(upstream, TREEINFOS if options["tree"] else ()), name="treeinfo")
-        repositories = {folder: task.result() for folder, task in zip(folders, tasks, strict=True)}
-        tree = tree_task.result()
+            has_extra = options["tree"] and options["mirror_complete"]
+            extra_task = group.create_task(_first_of(upstream, (EXTRA_FILES,) if has_extra else ()), name="extra")
+        repositories = {"": root} if root is not None else {}
+        repositories |= {folder: task.result() for folder, task in zip(others, tasks, strict=True)}
+        tree, extra = tree_task.result(), extra_task.result()
         if PATH not in repositories[""]:
             raise NoRepomd(upstream.url)
         unchanged = (
             held.state.get("keys") == keys
-            and held.state.get("tree") == {name: file.sha256 for name, file in tree.items()}
+            and held.state.get("tree") == {name: file.sha256 for name, file in {**tree, **extra}.items()}
             and all(_is_still_good(state.get(folder), repositories[folder], held.now) for folder in folders)
         )
         top = {
             "repositories": {folder: _plain(files) for folder, files in repositories.items()},
             "tree": _plain(tree),
+            "extra": _plain(extra),
         }
         first_stage = {
+            "notes": mirrors.notes,
             "keyring_files": keyrings,
             "keys": keys,
             "now": held.now.isoformat(),
@@ -152,11 +168,14 @@ def _top_names(options: Mapping[str, Any], state: Mapping[str, Any]) -> list[str
     return [PATH, ASC] if is_signed else [PATH]
 
 
-async def _have(upstream: Upstream, folder: str, names: list[str]) -> dict[str, Fetched]:
+async def _have(upstream: Upstream, folder: str, names: list[str], mirrors: Mirrors) -> dict[str, Fetched]:
     """Those of ``names`` that upstream has; without a repomd.xml, nothing is asked for beside it."""
     found: dict[str, Fetched] = {}
     for name in names:
-        file = await upstream.top_file(folder + name)
+        if folder == "" and name == PATH:
+            file = await fetch_repomd(upstream, mirrors)
+        else:
+            file = await upstream.top_file(folder + name)
         if file is None and name == PATH:
             break
         if file is not None:
