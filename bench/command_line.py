@@ -10,6 +10,7 @@ from pathlib import Path
 from bench import scenario
 from bench.results import RESULTS_DIR, Result
 from bench.scenario import Options
+from bench.sync_runs import AUTO
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,6 +33,8 @@ def _parser() -> argparse.ArgumentParser:
 
     made = verbs.add_parser("peers", help="the same work by what people use today")
     made.add_argument("--only", help="comma-separated: mpsync,debmirror,aptly,apt-mirror,wget,aria2c,reposync,…")
+    made.add_argument("--pulp", metavar="URL", help="a Pulp 3 on this machine; user:password in MPSYNC_BENCH_PULP_AUTH")
+    made.add_argument("--pulp-cleanup", action="store_true", help="before each turn, delete all orphans of that Pulp")
     _add_run_options(made)
     made.set_defaults(verb=_peers, repeat=3)
 
@@ -56,10 +59,19 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     def words(text: str) -> tuple[str, ...]:
         return tuple(text.split(","))
 
+    def children(text: str) -> tuple[int | None, ...]:
+        return tuple(None if part == AUTO else int(part) for part in text.split(","))
+
     default = Options()
     add = parser.add_argument
     add("--scale", type=numbers, default=default.scale, metavar="1,2,5", help="times the packages")
-    add("--workers", type=numbers, default=default.workers, metavar="0,1,2")
+    add(
+        "--workers",
+        type=children,
+        default=default.workers,
+        metavar="auto,0,1,2",
+        help="children (auto: mpsync decides)",
+    )
     add("--loop", type=words, default=default.loop, metavar="uvloop,asyncio")
     add("--repeat", type=int, default=default.repeat)
     add("--policy", default=default.policy, choices=("on_demand", "immediate", "streamed"))
@@ -69,14 +81,14 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--packages", type=int, help="generated packages at scale 1")
     add("--seed", type=int, default=default.seed)
     add("--profile", action="store_true", help="one more run under py-spy; flame graphs in bench/out/profiles")
-    add("--cold-cache", action="store_true", help="drop the upstream's files from the page cache before each run")
+    add("--cold-cache", action="store_true", help="the upstream's files out of the page cache; peers: also")
     add("--quick", action="store_true", help="tiny and once: shows that it works, its figures mean nothing")
     add("--results", type=Path, default=RESULTS_DIR, help="folder of the result (default: bench/results)")
 
 
 def _options(given: argparse.Namespace) -> Options:
     names = Options.__slots__
-    values = {name: getattr(given, name) for name in names}
+    values = {name: getattr(given, name) for name in names if hasattr(given, name)}
     if given.quick:
         values["repeat"] = 1
     return Options(**values)
@@ -100,7 +112,12 @@ def _run(given: argparse.Namespace) -> int:
 def _peers(given: argparse.Namespace) -> int:
     from bench import peers
 
-    _finish(peers.run(_options(given), tuple(given.only.split(",")) if given.only else ()), given.results)
+    try:
+        result = peers.run(_options(given), tuple(given.only.split(",")) if given.only else ())
+    except ValueError as exc:
+        print(f"bench peers: {exc}", file=sys.stderr)
+        return 2
+    _finish(result, given.results)
     return 0
 
 

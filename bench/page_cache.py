@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _READ_BYTES = 1 << 20
+_WARM_BYTES = 4 << 30
+"""No more is read: a whole mirror given by path may be larger than memory."""
 
 
 def drop(folder: Path) -> None:
@@ -19,10 +21,11 @@ def drop(folder: Path) -> None:
 
 
 def warm(folder: Path) -> None:
-    """Read all files below ``folder`` once."""
+    """Read all files below ``folder`` once, up to 4 GB."""
+    left = _WARM_BYTES
     for fd in _opened(folder):
-        while os.read(fd, _READ_BYTES):
-            pass
+        while left > 0 and (read := os.read(fd, _READ_BYTES)):
+            left -= len(read)
 
 
 def _opened(folder: Path) -> Iterator[int]:

@@ -40,6 +40,7 @@ class Case:
     values      one per repetition, in ``unit``
     floor       what this machine can't beat, in ``unit``, measured in the same run; None where there is none
     details     one per repetition: CPU, memory, stages
+    pair_ratios one per repetition: to what was measured in the same turn, when turns were taken
     is_better   "lower" for seconds, "higher" for rates
     """
 
@@ -51,6 +52,7 @@ class Case:
     floor_name: str = ""
     is_better: str = "lower"
     details: list[dict[str, Any]] = field(default_factory=list)
+    pair_ratios: list[float] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -63,6 +65,8 @@ class Case:
     @property
     def ratio(self) -> float | None:
         """How many times the floor this is (for rates: what part of the floor's rate)."""
+        if self.pair_ratios:
+            return statistics.median(self.pair_ratios)
         return self.median / self.floor if self.floor else None
 
     def as_json(self) -> dict[str, Any]:
@@ -76,6 +80,7 @@ class Case:
             "floor": None if self.floor is None else round(self.floor, 6),
             "floor_name": self.floor_name,
             "ratio": None if self.ratio is None else round(self.ratio, 3),
+            "pair_ratios": [round(ratio, 4) for ratio in self.pair_ratios],
             "values": [round(value, 6) for value in self.values],
             "details": self.details,
         }

@@ -28,13 +28,15 @@ FULL_PACKAGES = 63_440
 class Options:
     """From the command line; a scenario uses what applies to it.
 
+    workers   children; None: as mpsync does without --workers
     scale     multiples of the basic number of packages
     upstream  a real mirror's folder instead of a generated repository
+    pulp      address of a Pulp server that may be used as a peer; pulp_cleanup: and whose orphans may all be deleted
     quick     tiny, once: shows that it works, its figures mean nothing
     """
 
     scale: tuple[int, ...] = (1,)
-    workers: tuple[int, ...] = (1,)
+    workers: tuple[int | None, ...] = (None,)
     loop: tuple[str, ...] = ("uvloop",)
     repeat: int = 5
     policy: str = "on_demand"
@@ -47,6 +49,8 @@ class Options:
     profile: bool = False
     cold_cache: bool = False
     quick: bool = False
+    pulp: str | None = None
+    pulp_cleanup: bool = False
 
     def count(self, full: int = FULL_PACKAGES) -> int:
         """Packages at scale 1."""

@@ -20,6 +20,8 @@ from bench.results import Case
 from bench.scenario import Context
 from bench.upstreams.serve import serving
 
+AUTO = "auto"
+
 
 @dataclass(slots=True)
 class Upstream:
@@ -57,14 +59,19 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """How to run it."""
+    """How to run it. workers: None = what mpsync does without being told."""
 
-    workers: int = 1
+    workers: int | None = None
     loop: str = "uvloop"
     policy: str = "on_demand"
 
     def words(self) -> tuple[str, ...]:
-        return "--workers", str(self.workers), "--loop", self.loop, "--policy", self.policy
+        workers = () if self.workers is None else ("--workers", str(self.workers))
+        return *workers, "--loop", self.loop, "--policy", self.policy
+
+    def params(self, **others: Any) -> dict[str, Any]:
+        """A case's parameters, with ``others``."""
+        return {"workers": AUTO if self.workers is None else self.workers, "loop": self.loop, **others}
 
 
 def command(

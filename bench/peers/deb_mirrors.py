@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import urlsplit
 
-from bench.peers.peer import DEB_IMMEDIATE, Job, Peer, count_files, installed
+from bench.peers.peer import DEB_IMMEDIATE, DEB_ON_DEMAND, Job, Peer, count_files, installed
 from bench.scenarios.sync_deb_immediate import files_of
 from bench.sync_runs import Variant, command
 from bench.upstreams.deb import ARCH, COMPONENT, SUITE
@@ -100,6 +100,15 @@ PEERS = (
         lambda: True,
         "",
         _mpsync,
+        _mpsync_finds,
+        remark="verified, durable, in a database, cold start",
+    ),
+    Peer(
+        "mpsync",
+        DEB_ON_DEMAND,
+        lambda: True,
+        "",
+        lambda job: command(job.upstream, job.folder / "data", Variant()),
         _mpsync_finds,
         remark="verified, durable, in a database, cold start",
     ),

@@ -9,12 +9,18 @@ from pathlib import Path
 
 from bench.sync_runs import Upstream
 
-DEB_IMMEDIATE, DEB_PARSE, RPM_MIRROR, RPM_PARSE = (
+DEB_IMMEDIATE, DEB_ON_DEMAND, DEB_PARSE, RPM_MIRROR, RPM_PARSE = (
     "immediate deb mirror",
+    "on-demand deb mirror",
     "parse Packages",
     "rpm mirror",
     "parse rpm metadata",
 )
+
+
+CONTESTS = (DEB_IMMEDIATE, DEB_ON_DEMAND, DEB_PARSE, RPM_PARSE, RPM_MIRROR)
+BY_CPU = (DEB_PARSE, RPM_PARSE)
+"""Contests of one process each, where CPU is told too."""
 
 
 @dataclass(frozen=True, slots=True)

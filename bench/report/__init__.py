@@ -1,4 +1,4 @@
-"""Results -> one self-contained HTML page, PNGs, and the table in bench/README.md: ``python -m bench report``.
+"""Results -> one self-contained HTML page, PNGs, and the tables in bench/README.md and README.md: ``python -m bench report``.
 
 The newest result of each scenario is shown. The pictures need matplotlib; without it the page has tables only, and says so.
 """
@@ -6,11 +6,12 @@ The newest result of each scenario is shown. The pictures need matplotlib; witho
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bench.report.page import page
-from bench.report.table import README, markdown, rewrite
+from bench.report.table import BEGIN, README, ROOT_README, headlines, markdown, rewrite
 from bench.results import load_all
 from bench.upstreams.cache import out_dir
 
@@ -38,10 +39,19 @@ def main(results_dir: Path, out: Path | None, readme: Path | None, *, with_quick
         pictures = draw_all(shown, folder)
     index = folder / "index.html"
     index.write_text(page(shown, pictures))
-    target = readme or README
-    if target.exists():
-        target.write_text(rewrite(target.read_text(), markdown(shown)))
+    for target, made in _tables(shown, readme):
+        target.write_text(rewrite(target.read_text(), made))
         print(target)
     for path in (*pictures.values(), index):
         print(path)
     return 0
+
+
+def _tables(shown: dict[str, dict[str, Any]], readme: Path | None) -> Iterator[tuple[Path, str]]:
+    """(file, its table); README.md's only with the results that it cites, and where it has a place for them."""
+    target = readme or README
+    if target.exists():
+        yield target, markdown(shown)
+    found = headlines(shown)
+    if readme is None and found and ROOT_README.exists() and BEGIN in ROOT_README.read_text():
+        yield ROOT_README, found

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import statistics
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from bench.report.table import figure
+from bench.report.table import contest_of, figure
 
 _STYLE = """
 body { font: 15px/1.45 sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #111; background: #fff }
@@ -25,6 +27,8 @@ def page(results: dict[str, dict[str, Any]], pictures: dict[str, Path]) -> str:
     )
     for name, result in results.items():
         parts += [f"<h2>{escape(name)}</h2><p>{escape(result['question'])}</p>", _about(result), _cases(result)]
+        if name == "peers":
+            parts += _pairs(result)
         parts += [f"<p class=small>{escape(note)}</p>" for note in result["notes"]]
         for title, path in pictures.items():
             if title.partition(":")[0] == name:
@@ -64,3 +68,29 @@ def _cases(result: dict[str, Any]) -> str:
         )
         rows.append(f"<tr><td>{escape(case['key'])}" + "".join(f"<td class=n>{cell}" for cell in cells))
     return f"<table>{''.join(rows)}</table>"
+
+
+def _pairs(result: dict[str, Any]) -> list[str]:
+    """Of each contest, how many times the column's figure the row's is: the median of the turns' ratios."""
+    by_contest: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for case in result["cases"]:
+        by_contest.setdefault(contest_of(case), []).append(case)
+    found = []
+    for (contest, cache), cases in by_contest.items():
+        rows = [f"<tr><th>{escape(contest)}, {cache} page cache" + "".join(f"<th>÷ {_peer(case)}" for case in cases)]
+        for row in cases:
+            ratios = (pair_ratio(row["values"], column["values"]) for column in cases)
+            rows.append(f"<tr><td>{_peer(row)}" + "".join(f"<td class=n>{ratio:.2f}" for ratio in ratios))
+        found.append(f"<table>{''.join(rows)}</table>")
+    return found
+
+
+def pair_ratio(values: Sequence[float], others: Sequence[float]) -> float:
+    """Of two peers: the median of the turns' ratios, or the ratio of the medians when one has missed a turn."""
+    if len(values) != len(others):
+        return statistics.median(values) / statistics.median(others)
+    return statistics.median(one / other for one, other in zip(values, others, strict=True))
+
+
+def _peer(case: dict[str, Any]) -> str:
+    return escape(case["params"]["peer"])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 
@@ -14,10 +12,14 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
+from bench.report import run_pictures
+from bench.report.run_pictures import Result, find_cases
+from bench.report.table import contest_of
+from bench.sync_runs import AUTO
+
 _STYLES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"), ("-", "x"), ("--", "v"))
 _HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")
 _DPI = 130
-Result = dict[str, Any]
 
 
 def draw_all(results: dict[str, Result], folder: Path) -> dict[str, Path]:
@@ -28,7 +30,9 @@ def draw_all(results: dict[str, Result], folder: Path) -> dict[str, Path]:
             (scenario, f"{scenario}: throughput against packages", "scale", _throughput),
             (scenario, f"{scenario}: workers against time", "workers", _workers),
             (scenario, f"{scenario}: memory over time, cold", "memory", _memory),
-            (scenario, f"{scenario}: stages of a cold sync", "stages", _stages),
+            (scenario, f"{scenario}: stages of a cold sync over time", "gantt", run_pictures.gantt),
+            (scenario, f"{scenario}: what stages did, cold", "stages", run_pictures.stages),
+            (scenario, f"{scenario}: how late the loop's heartbeat was, cold", "lag", run_pictures.lag),
         ]
     found: dict[str, Path] = {}
     for scenario, title, name, draw in wanted:
@@ -36,9 +40,10 @@ def draw_all(results: dict[str, Result], folder: Path) -> dict[str, Path]:
             _picture(found, title, folder / f"{scenario}-{name}.png", partial(draw, result=results[scenario]))
     for scenario, result in results.items():
         if scenario == "peers":
-            for contest in dict.fromkeys(case["name"] for case in result["cases"]):
-                path = folder / f"peers-{contest.replace(' ', '-')}.png"
-                _picture(found, f"peers: {contest}", path, partial(_peers, result=result, contest=contest))
+            for contest, cache in dict.fromkeys(contest_of(case) for case in result["cases"]):
+                path = folder / f"peers-{contest.replace(' ', '-').replace(',', '')}-{cache}.png"
+                draw = partial(_peers, result=result, contest=contest, cache=cache)
+                _picture(found, f"peers: {contest}, {cache} page cache", path, draw)
         else:
             path = folder / f"{scenario}-floor.png"
             _picture(found, f"{scenario}: times the floor", path, partial(_floors, result=result))
@@ -57,14 +62,6 @@ def _picture(found: dict[str, Path], title: str, path: Path, draw: Callable[[Axe
         pyplot.close(figure)
 
 
-def _cases(result: Result, *names: str, **params: Any) -> list[Result]:
-    return [
-        case
-        for case in result["cases"]
-        if case["name"] in names and all(str(case["params"].get(key)) == str(value) for key, value in params.items())
-    ]
-
-
 def _series(cases: Iterable[Result], along: str) -> dict[str, list[tuple[float, Result]]]:
     """{label of the other parameters: [(value of ``along``, case), …]}."""
     found: dict[str, list[tuple[float, Result]]] = {}
@@ -75,7 +72,7 @@ def _series(cases: Iterable[Result], along: str) -> dict[str, list[tuple[float, 
 
 
 def _throughput(axes: Axes, result: Result) -> bool:
-    series = _series(_cases(result, "cold", "forced"), "scale")
+    series = _series(find_cases(result, "cold", "forced"), "scale")
     if not series:
         return False
     packages = result["upstream"]["packages"]
@@ -95,7 +92,7 @@ def _throughput(axes: Axes, result: Result) -> bool:
 
 
 def _workers(axes: Axes, result: Result) -> bool:
-    cold = _cases(result, "cold", scale=1)
+    cold = [case for case in find_cases(result, "cold", scale=1) if case["params"].get("workers") != AUTO]
     series = _series(cold, "workers")
     if not any(len(points) > 1 for points in series.values()):
         return False
@@ -115,8 +112,8 @@ def _workers(axes: Axes, result: Result) -> bool:
 
 def _memory(axes: Axes, result: Result) -> bool:
     drawn = False
-    for case, (dash, _) in zip(_cases(result, "cold"), _STYLES * 9, strict=False):
-        details = _median_detail(case)
+    for case, (dash, _) in zip(find_cases(result, "cold"), _STYLES * 9, strict=False):
+        details = run_pictures.median_detail(case)
         series = details.get("pss_series") if details else None
         if series:
             megabytes = [(main + children) / 1e6 for _, main, children, _ in series]
@@ -128,42 +125,20 @@ def _memory(axes: Axes, result: Result) -> bool:
     return drawn
 
 
-def _stages(axes: Axes, result: Result) -> bool:
-    cases = _cases(result, "cold", scale=1, workers=1) or _cases(result, "cold")
-    details = _median_detail(cases[0]) if cases else None
-    table = (details or {}).get("summary", {}).get("stages") or []
-    if not table:
-        return False
-    names = [row["name"] for row in table]
-    left = [0.0] * len(names)
-    for column, label, hatch, shade in (
-        ("wait_in_s", "waits for input", "", "white"),
-        ("busy_s", "busy", "///", "0.75"),
-        ("wait_out_s", "waits for the next stage", "...", "white"),
-    ):
-        widths = [row.get(column, 0.0) for row in table]
-        axes.barh(names, widths, left=left, color=shade, hatch=hatch, edgecolor="black", label=label)
-        left = [at + width for at, width in zip(left, widths, strict=True)]
-    axes.invert_yaxis()
-    axes.tick_params(axis="y", labelsize=7)
-    axes.set(xlabel="seconds of the pipeline (each stage's own account, not its hours)")
-    axes.legend(fontsize=7, ncols=3, loc="lower center", bbox_to_anchor=(0.5, -0.32))
-    return True
-
-
-def _peers(axes: Axes, result: Result, contest: str) -> bool:
-    cases = sorted(_cases(result, contest), key=lambda case: case["median"])
+def _peers(axes: Axes, result: Result, contest: str, cache: str) -> bool:
+    cases = [case for case in result["cases"] if contest_of(case) == (contest, cache)]
+    cases.sort(key=lambda case: float(case["median"]))
     for row, case in enumerate(cases):
         own = case["params"]["peer"] == "mpsync"
         spread = [[case["median"] - min(case["values"])], [max(case["values"]) - case["median"]]]
         axes.barh(row, case["median"], xerr=spread, capsize=3, color="0.3" if own else "0.85", edgecolor="black")
         ratio = f"  {case['ratio']:.2f} ×" if case["ratio"] is not None else ""
-        axes.text(max(case["values"]), row, f"  {case['median']:.2f} s{ratio}", va="center", fontsize=8)
+        axes.text(max(case["values"]), row, f"  {case['median']:.2f} {case['unit']}{ratio}", va="center", fontsize=8)
     axes.set_yticks(range(len(cases)), [case["params"]["peer"] for case in cases])
-    axes.set(xlabel="seconds, whole command (× = times mpsync's)")
+    axes.set(xlabel=f"{'CPU ' if 'CPU' in contest else ''}seconds, whole command (× = times mpsync's, median of turns)")
     axes.set_xlim(0, max(max(case["values"]) for case in cases) * 1.3)
     axes.invert_yaxis()
-    return bool(cases)
+    return True
 
 
 def _floors(axes: Axes, result: Result) -> bool:
@@ -181,13 +156,3 @@ def _floors(axes: Axes, result: Result) -> bool:
     figure.set_figheight(max(3.0, 1.2 + 0.24 * len(cases)))
     axes.invert_yaxis()
     return True
-
-
-def _median_detail(case: Result) -> Result | None:
-    """The details of the repetition that is nearest to the median."""
-    if not case["details"]:
-        return None
-    middle = statistics.median(case["values"])
-    at = min(range(len(case["details"])), key=lambda number: abs(case["values"][number] - middle))
-    found: Result = case["details"][at]
-    return found

@@ -1,11 +1,14 @@
-"""The table of bench/README.md: scenario, floor, mpsync, ratio, each peer, date, commit."""
+"""Tables between two marks: of bench/README.md (scenario, floor, mpsync, ratio, each peer, date, commit), and of README.md."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from bench.sync_runs import AUTO
+
 README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT_README = README.parents[1] / "README.md"
 BEGIN, END = "<!-- table: python -m bench report -->", "<!-- end of table -->"
 
 _PEERS_OF = {
@@ -15,6 +18,12 @@ _PEERS_OF = {
 }
 """Which contest answers which case."""
 _HIDDEN = ("floor ", "step ")
+_HEADLINES = {
+    "sync-deb": ("cold", "forced", "changed", "unchanged", "memory cold"),
+    "sync-deb-immediate": ("cold",),
+    "sync-rpm": ("cold", "cold mirror-complete", "one new", "unchanged", "memory cold"),
+}
+"""Which cases README.md cites, in this order."""
 
 
 def markdown(results: dict[str, dict[str, Any]]) -> str:
@@ -41,22 +50,59 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
 
 
 def _contests(result: dict[str, Any] | None) -> dict[str, str]:
-    """{contest: "mpsync 1.0 s, aptly 2.1 s (2.1 ×)"}; a ratio says how many times mpsync's time."""
+    """{contest: "mpsync 1.0 s, aptly 2.1 s (2.1 ×)"}; a ratio says how many times mpsync's time.
+
+    A contest from a warm page cache has its plain name; one from a cold one says so.
+    """
     found: dict[str, list[str]] = {}
     for case in result["cases"] if result else ():
         ratio = f" ({case['ratio']:.2f} ×)" if case["ratio"] is not None else ""
-        found.setdefault(case["name"], []).append(
+        contest, cache = contest_of(case)
+        found.setdefault(contest if cache == "warm" else f"{contest}, cold page cache", []).append(
             f"{case['params']['peer']} {figure(case['median'])} {case['unit']}{ratio}"
         )
     return {contest: ", ".join(words) for contest, words in found.items()}
 
 
+def contest_of(case: dict[str, Any]) -> tuple[str, str]:
+    """(contest, warm or cold) of a peer's case."""
+    return case["name"], case["params"].get("cache", "warm")
+
+
+def headlines(results: dict[str, dict[str, Any]]) -> str:
+    """Markdown for README.md: the figures that it cites, with the machine they are of; empty when there are none."""
+    lines = []
+    machines: dict[str, None] = {}
+    for name, wanted in _HEADLINES.items():
+        result = results.get(name)
+        if result is None:
+            continue
+        cases = {case["name"]: case for case in reversed(result["cases"]) if _is_default(case)}
+        for case in (cases[one] for one in wanted if one in cases):
+            floor = (
+                f"{figure(case['floor'])} {case['unit']}, {case['floor_name']}" if case["floor"] is not None else "–"
+            )
+            ratio = f"{case['ratio']:.2f} ×" if case["ratio"] is not None else "–"
+            label = f"{name}, {result['upstream'].get('packages', 0):,} packages: {case['name']}"
+            cells = [label, f"{figure(case['median'])} {case['unit']}", floor, ratio, *_when(result)]
+            lines.append("| " + " | ".join(cells) + " |")
+            machine = result["machine"]
+            machines[f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 1e9:.0f} GB"] = None
+    peers = [f"| peers: {contest} | {words} | – | – | {' | '.join(_when(results['peers']))} |"
+             for contest, words in _contests(results.get("peers")).items()]  # fmt: skip
+    if not lines and not peers:
+        return ""
+    head = ["| what | mpsync | floor of the machine | ratio | date | commit |", "|---|---|---|---|---|---|"]
+    return "\n".join([*(f"Measured on: {machine}." for machine in machines), "", *head, *lines, *peers])
+
+
 def _is_default(case: dict[str, Any]) -> bool:
     params = case["params"]
     return (
-        str(params.get("workers", 1)) == "1"
+        str(params.get("workers", AUTO)) in (AUTO, "1")
         and params.get("loop", "uvloop") == "uvloop"
         and str(params.get("scale", 1)) == "1"
+        and params.get("cache", "warm") == "warm"
     )
 
 

@@ -1,4 +1,4 @@
-"""Downloading alone: the Fetcher against a bare aiohttp loop, and both against raw sockets."""
+"""Downloading alone: the Fetcher against a bare aiohttp loop, and both against raw sockets and wrk."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+from bench import wrk
 from bench.micro import fetch_files
 from bench.micro.fetch_files import File
 from bench.scenario import Context, Scenario
@@ -28,6 +29,7 @@ def run(context: Context) -> None:
         files = fetch_files.make_files(folder, count)
         with serving(folder) as server:
             for number in range(context.options.repeat):
+                _add_wrk(context, server.url, files)
                 case = context.case("raw sockets", "files/s", is_better="higher")
                 case.values.append(count / _raw_s(server.url, files))
                 ways = [fetch_files.bare, fetch_files.fetcher]
@@ -45,6 +47,16 @@ def run(context: Context) -> None:
         bare.floor, bare.floor_name = cases["raw sockets"].median, "raw sockets, no hashing, nothing written"
         fetcher = cases[f"fetcher loop={loop}"]
         fetcher.floor, fetcher.floor_name = statistics.median(bare.values), "bare aiohttp loop with hashing"
+
+
+def _add_wrk(context: Context, url: str, files: Sequence[File]) -> None:
+    seconds = 1 if context.options.quick else 3
+    with context.folder("wrk") as folder:
+        rate = wrk.files_per_s(url, [path for path, _, _ in files], folder, connections=_CONCURRENCY, seconds=seconds)
+    if rate is None:
+        context.note("SKIPPED wrk: not installed; apt install wrk")
+    else:
+        context.case("wrk", "files/s", is_better="higher").values.append(rate)
 
 
 def _raw_s(url: str, files: Sequence[File]) -> float:

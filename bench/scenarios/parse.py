@@ -6,7 +6,7 @@ import statistics
 import time
 
 from bench import deb_upstreams
-from bench.floors import decompress_and_split_s
+from bench.floors import decompress_and_split_s, xz_s
 from bench.micro import parse_deb
 from bench.scenario import Context, Scenario
 from mpsync.plugin.decompress import open_chunks
@@ -21,6 +21,11 @@ def run(context: Context) -> None:
         floors = context.case("floor split", "s", scale=scale)
         for _ in range(context.options.repeat):
             floors.values.append(decompress_and_split_s(upstream.index))
+            xz = xz_s(upstream.index)
+            if xz is None:
+                context.note("SKIPPED floor xz: not installed; apt install xz-utils")
+            else:
+                context.case("floor xz", "s", scale=scale).values.append(xz)
             began = time.perf_counter()
             rows = sum(
                 len(parse.parse_packages(block, "bench"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from typing import Any
 
 from bench import deb_upstreams, sync_runs
 from bench.floors import SyncFloorMeter, xz_s
@@ -49,8 +48,7 @@ def run(context: Context) -> None:
 
 
 def _repetition(context: Context, upstream: Upstream, variant: Variant, scale: int) -> None:
-    params: dict[str, Any] = {"scale": scale, "workers": variant.workers, "loop": variant.loop}
-    one = sync_runs.Run(context, upstream, variant, params)
+    one = sync_runs.Run(context, upstream, variant, variant.params(scale=scale))
     with context.folder("data") as folder:
         data_dir = folder / "data"
         upstream.show(0)

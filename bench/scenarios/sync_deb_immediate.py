@@ -37,7 +37,7 @@ def run(context: Context) -> None:
                     bare.values.append(len(files) / _bare_s(upstream.url, files, folder))
                 for variant in variants:
                     with context.folder("data") as folder:
-                        params = {"scale": str(scale), "workers": str(variant.workers), "loop": variant.loop}
+                        params = variant.params(scale=scale) | context.cache_params()
                         seconds = context.case("cold, seconds", "s", **params)
                         summary = sync_runs.repetition(context, seconds, upstream, folder / "data", variant)
                     if summary["downloaded"]["files"] < len(files):
@@ -51,7 +51,7 @@ def run(context: Context) -> None:
                 with context.folder("data") as folder:
                     sync_runs.profile(context, "cold", upstream, folder / "data", variants[0])
         for case in context.result.cases:
-            if case.params.get("scale") == str(scale) and case.unit == "files/s":
+            if case.params.get("scale") == scale and case.unit == "files/s":
                 case.floor, case.floor_name = statistics.median(bare.values), "bare aiohttp loop, hashing, syncfs"
 
 

@@ -51,8 +51,7 @@ def _set_floors(context: Context, floors: list[RpmFloors], scale: int) -> None:
 
 
 def _repetition(context: Context, upstream: Upstream, variant: Variant, scale: int) -> None:
-    params: dict[str, Any] = {"scale": scale, "workers": variant.workers, "loop": variant.loop}
-    one = sync_runs.Run(context, upstream, variant, params)
+    one = sync_runs.Run(context, upstream, variant, variant.params(scale=scale))
     with context.folder("data") as folder:
         upstream.show(0)
         _check(context, upstream, one.sync("cold", folder / "data"))
