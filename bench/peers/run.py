@@ -41,6 +41,7 @@ def run(options: Options, only: tuple[str, ...] = (), peers: tuple[Peer, ...] | 
     work = Path(tempfile.mkdtemp(prefix="work-", dir=out_dir()))
     work.chmod(0o755)  # apt-mirror and others may drop privileges
     context = Context(options, result, work)
+    upstreams: dict[str, dict[str, object]] = {}
     try:
         for contest in CONTESTS:
             entered = [peer for peer in peers if peer.contest == contest]
@@ -49,8 +50,10 @@ def run(options: Options, only: tuple[str, ...] = (), peers: tuple[Peer, ...] | 
             present = [peer for peer in entered if _takes_part(context, peer, only)]
             if any(peer.name != "mpsync" for peer in present):
                 _contest(context, contest, present)
+                upstreams[contest] = result.upstream
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    result.upstream = {"contests": upstreams, "seed": options.seed}
     result.cases = [case for case in result.cases if case.values]
     for case in result.cases:
         _compare_with_mpsync(case, result.cases)

@@ -44,10 +44,16 @@ def _about(result: dict[str, Any]) -> str:
         result["date"],
         f"commit {commit.get('id', '?')[:12]}{' with changes' if commit.get('is_dirty') else ''}",
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 1e9:.0f} GB",
-        f"upstream: {result['upstream'].get('source', '–')}, {result['upstream'].get('packages', 0):,} packages",
+        *(f"upstream: {one['source']}, {one['packages']:,} packages" for one in _upstreams(result["upstream"])),
         versions,
     ]
     return f"<p class=small>{'<br>'.join(map(escape, words))}</p>"
+
+
+def _upstreams(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """One, or one a contest, each once; none of a scenario without."""
+    made = [one for one in (found, *found.get("contests", {}).values()) if "source" in one]
+    return [one for number, one in enumerate(made) if one not in made[:number]]
 
 
 def _cases(result: dict[str, Any]) -> str:

@@ -39,7 +39,7 @@ def gantt(axes: Axes, result: Result) -> bool:
     zero = min(row["start_s"] for row in table)
     for at, row in enumerate(table):
         first, end = row.get("first_s", row["end_s"]) - zero, row["end_s"] - zero
-        part = min(1.0, row["busy_s"] / max(end - (row["start_s"] - zero), 1e-9))
+        part = min(1.0, row["busy_s"] / max(end - first, 1e-9))
         axes.plot([row["start_s"] - zero, first], [at, at], color="black", linewidth=1)
         axes.barh(at, end - first, left=first, height=0.7, color=f"{1 - 0.7 * part:.2f}", edgecolor="black")
         axes.text(end, at, f" {part:.0%}", va="center", fontsize=7)

@@ -10,11 +10,11 @@ import pytest
 
 from bench import peers, report, scenario
 from bench.command_line import main
+from bench.lag_histogram import LABELS
 from bench.peers import deb_mirrors, parsers
 from bench.report import table
 from bench.results import load
 from bench.scenario import Options
-from mpsync.plugin import registry
 
 TINY = Options(repeat=1, quick=True, packages=60, workers=(0, 1))
 
@@ -29,9 +29,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", list(scenario.discover()))
 def test_scenario_runs_and_its_result_can_be_read_again(name: str, tmp_path: Path) -> None:
-    if name == "sync-rpm" and "rpm" not in registry.names():
-        pytest.skip("there is no rpm plugin yet")
-
     result = scenario.run(scenario.discover()[name], TINY)
     document = load(result.save(tmp_path))
 
@@ -54,6 +51,24 @@ def test_sync_deb_measures_processes_database_and_floors(tmp_path: Path) -> None
     assert detail["database"]["wal_bytes"] > 0
     assert detail["summary"]["content"]["deb.package"]["total"] == 60
     assert cases["changed"]["details"][0]["summary"]["content"]["deb.package"]["added"] == 1
+
+
+def test_sync_rpm_measures_both_mirror_policies_against_the_cpu_of_what_they_need() -> None:
+    result = scenario.run(scenario.discover()["sync-rpm"], Options(repeat=1, quick=True, packages=60))
+    cases = {case["name"]: case for case in result.as_json()["cases"]}
+
+    expat = {role: cases[f"floor expat {role}"]["median"] for role in ("primary", "filelists", "other")}
+    cores = result.as_json()["machine"]["cores"]
+    mirror = (sum(expat.values()) + cases["floor load"]["median"]) / cores
+    complete = (expat["primary"] + cases["floor load primary"]["median"]) / cores
+    assert cases["cold"]["floor"] == pytest.approx(mirror, abs=1e-5)
+    assert cases["cold mirror-complete"]["floor"] == pytest.approx(complete, abs=1e-5)
+    assert cases["forced"]["floor"] == pytest.approx(sum(expat.values()) / cores, abs=1e-5)
+    kept = cases["cold"]["details"][0]["summary"]
+    assert {kept["content"][f"rpm.{kind}"]["total"] for kind in ("package", "filelists", "other")} == {60}
+    assert {"first_s", "end_s"} <= kept["stages"][-1].keys()
+    assert sum(beats for label, beats in kept["loop_lag_ms"].items() if label in LABELS) > 0
+    assert cases["memory cold"]["median"] > 1
 
 
 def test_peers_do_the_same_work_and_those_who_are_missing_are_named() -> None:
@@ -86,7 +101,8 @@ def test_report_writes_one_page_pictures_and_the_table(tmp_path: Path) -> None:
     assert "http://" not in page.replace("http://127.0.0.1", "")
     assert "| sync-deb | cold " in readme.read_text()
     assert "stale figures" not in readme.read_text()
-    assert (tmp_path / "out" / "sync-deb-memory.png").stat().st_size > 1000
+    for picture in ("memory", "gantt", "stages", "lag", "scale"):
+        assert (tmp_path / "out" / f"sync-deb-{picture}.png").stat().st_size > 1000
 
 
 def test_quick_results_are_not_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
