@@ -31,7 +31,7 @@ _ARMORED_SIGNATURE = re.compile(
 _CLEARSIGNED = re.compile(
     rb"\s*-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\r?\n"
     rb"(?:Hash:[^\n]*\n)*[ \t]*\r?\n"
-    rb"(?P<body>(?:(?!-)[^\n]*\n|- [^\n]*\n)*)"
+    rb"(?P<body>(?:(?!-)[^\n]*\n|- [^\n]*\n)*+)"  # possessive: 64 MB of empty lines are not remembered one by one
     rb"(?P<signature>-----BEGIN PGP SIGNATURE-----[ \t]*\r?\n(?:(?!-)[^\n]*\n)*-----END PGP SIGNATURE-----)\s*"
 )
 _ARCHIVE_KEYRINGS = ("*-archive-*", "*-archive.*", "*-keyring.*")

@@ -6,6 +6,7 @@ Runs    in a child
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from mpsync.plugins.deb import kinds
 from mpsync.plugins.deb.generation import FetchedIndex, Generation, GenerationReader, index_item
 from mpsync.plugins.deb.installer import parse_sums
 from mpsync.plugins.deb.parse import PARSER_VERSION
+from mpsync.plugins.deb.release import IndexFile
 
 PARSE_STEP = "mpsync.plugins.deb.parse_step:DebIndex"
 
@@ -72,7 +74,8 @@ class DebFirstStage(FirstStage):
         context = {
             "kind": index.kind,
             "where": index.where(generation.suite),
-            "name": fetched.variant.path,
+            # Some tools write nothing at all for an empty index (C4): no suffix, no magic bytes to ask for.
+            "name": fetched.variant.path if fetched.variant.size_bytes else index.path,
             "max_bytes": index.max_unpacked_bytes,
             "plain_bytes": plain.size_bytes if plain else None,
             "plain_digests": dict((plain.strongest,)) if plain else {},
@@ -82,7 +85,7 @@ class DebFirstStage(FirstStage):
         }
         # What is left out must be reported each time: a lenient parse is not remembered.
         version = f"deb/{PARSER_VERSION} {index.kind} {options['policy']}" + (" weak" if options["allow_weak"] else "")
-        memory = (version, promise.digests["sha256"]) if options["strict"] and "sha256" in promise.digests else None
+        memory = (version, _proof(promise, fetched.variant)) if options["strict"] else None
         listing = generation.folder + index.path
         await self.parse(ParseTask(PARSE_STEP, fetched.path, context, memory, listing))
 
@@ -100,6 +103,11 @@ class DebFirstStage(FirstStage):
                 deferred_download=self.options["deferred"],
             )
             await self.put(DeclarativeContent(content, [d_artifact], listing=listing))
+
+
+def _proof(promise: IndexFile, variant: IndexFile) -> str:
+    """Hex sha256 over what was promised of the text and of the file: a file not unpacked yet may hold anything."""
+    return hashlib.sha256(f"{promise.strongest} {variant.strongest}".encode()).hexdigest()
 
 
 def _top_item(folder: str, name: str, path: Path, size_bytes: int, sha256: str) -> DeclarativeContent:

@@ -25,7 +25,8 @@ from mpsync.plugin.declare import (
     UpstreamError,
     file_record,
 )
-from mpsync.plugin.openpgp import Keyring
+from mpsync.plugin.decompress import Digesting, open_chunks
+from mpsync.plugin.openpgp import BadSignature, Keyring
 from mpsync.plugins.deb import kinds
 from mpsync.plugins.deb.layout import Index, Layout, Wanted, choose, suite_folder
 from mpsync.plugins.deb.release import IndexFile, Release, check_dates, parse_release
@@ -36,6 +37,8 @@ TRIES = 4
 
 PAUSE_S = 0.25
 """Before they are read again; doubled each time. A mirror pulse takes seconds, a CDN node minutes: then the next run."""
+
+_UNNAMED_SUFFIXES = (".xz", ".gz", ".bz2", ".zst")
 
 TopFiles = dict[str, tuple[Path, int, str]]
 """{InRelease | Release | Release.gpg: (local path, size in bytes, sha256)}."""
@@ -94,6 +97,7 @@ class GenerationReader:
             udebs=options["udebs"],
             installer=options["installer"],
             allow_weak=options["allow_weak"],
+            ignore_missing=options["ignore_missing_indices"],
         )
         self._fetched: dict[str, Path] = {}  # sha256 or other strongest digest -> verified file
         self._has_by_hash: bool | None = None  # unknown until the first index was asked for by its hash
@@ -101,26 +105,38 @@ class GenerationReader:
     async def read(self) -> Generation:
         """The first generation whose indices all are what its Release says.
 
-        raises  TrustError and MetadataError leaves at once; the error of an index after the last try
+        raises  TrustError and MetadataError leaves at once; the error of an index after the last try, and so does a
+                Release.gpg that does not fit its Release: the two may be of different generations (A3)
         """
         given = self._stage.options["top"].get(self._suite, {})
         top: TopFiles = {name: (Path(path), size, sha256) for name, (path, size, sha256) in given.items()}
         for attempt in range(1, TRIES + 1):
-            trusted, release, layout = self._trust(top)
+            failed: UpstreamError
             try:
-                indices = await self._fetch_all(layout, release)
-                return Generation(
-                    self._suite, self._folder, top, trusted, release, layout, indices, bool(self._has_by_hash)
-                )
-            except UpstreamError as error:
-                await asyncio.sleep(PAUSE_S * 2 ** (attempt - 1))
-                again = await self._top_again()
-                if attempt == TRIES or _digests(again) == _digests(top):
-                    raise error
+                trusted, release, layout = self._trust(top)
+            except BadSignature as error:
+                if INRELEASE in top:
+                    raise
+                failed, may_settle = error, True
+            else:
+                try:
+                    indices = await self._fetch_all(layout, release)
+                    return Generation(
+                        self._suite, self._folder, top, trusted, release, layout, indices, bool(self._has_by_hash)
+                    )
+                except UpstreamError as error:
+                    failed, may_settle = error, False
+            if attempt == TRIES:
+                raise failed
+            await asyncio.sleep(PAUSE_S * 2 ** (attempt - 1))
+            again = await self._top_again()
+            if _digests(again) != _digests(top):
                 self._stage.note(
-                    self._where, f"{self._where}: upstream changed while it was read ({error}); reading it again"
+                    self._where, f"{self._where}: upstream changed while it was read ({failed}); reading it again"
                 )
-                top = again
+            elif not may_settle:
+                raise failed
+            top = again
         raise AssertionError("the last try returns or raises")
 
     def _trust(self, top: TopFiles) -> tuple[Trusted, Release, Layout]:
@@ -171,10 +187,10 @@ class GenerationReader:
     async def _answers_by_hash(self, layout: Layout) -> bool:
         """Ask for the smallest file by its hash: a mirror that doesn't have it is asked by name from then on.
 
-        A request of its own, that nothing stored can answer; what was found last time holds without one.
+        A request of its own, that nothing stored can answer. A mirror that had none last time is not asked again.
         """
-        if "by_hash" in self._held:
-            return bool(self._held["by_hash"])
+        if self._held.get("by_hash") is False:
+            return False
         files = [*(index.variants[0] for index in layout.indices), *(found.file for found in layout.metadata)]
         asked = min((file for file in files if file.size_bytes), key=lambda file: file.size_bytes, default=None)
         return asked is not None and await self._stage.top_file(self._folder + asked.by_hash_path) is not None
@@ -194,13 +210,35 @@ class GenerationReader:
             return FetchedIndex(index, variant, path)
         assert error is not None
         is_missing = _is_missing(error)
+        if is_missing and index.plain is not None and len(index.variants) == 1:
+            try:
+                found = await self._fetch_unnamed(index, index.plain)
+            except MetadataError as failed:
+                error, is_missing, found = failed, False, None
+            if found is not None:
+                return found
         if is_missing and (index.optional or self._stage.options["ignore_missing_indices"]):
             self._stage.skip(self._folder + index.path, "Release names it, upstream does not have it")
             return None
         raise error
 
-    async def _fetch(self, file: IndexFile, paths: list[str]) -> Path:
-        item = index_item(self._folder, file, paths, kinds.INDEX)
+    async def _fetch_unnamed(self, index: Index, plain: IndexFile) -> FetchedIndex | None:
+        """The text in a compression that Release doesn't name, where it names the plain form only (C3).
+
+        What arrives is believed because its text is what Release promises of the plain form. Raises CorruptStream.
+        """
+        for suffix in _UNNAMED_SUFFIXES:
+            path = plain.path + suffix
+            top = await self._stage.top_file(self._folder + path)
+            if top is None:
+                continue
+            await asyncio.to_thread(_check_text, top.path, path, plain)
+            variant = IndexFile(path, top.size_bytes, {"sha256": top.sha256})
+            return FetchedIndex(index, variant, await self._fetch(variant, [path], top.path))
+        return None
+
+    async def _fetch(self, file: IndexFile, paths: list[str], local: Path | None = None) -> Path:
+        item = index_item(self._folder, file, paths, kinds.INDEX, local)
         item.on_failure = "deliver"
         await self._stage.put(item)
         content = await item.resolution()
@@ -209,15 +247,25 @@ class GenerationReader:
         return content.local_path
 
 
-def index_item(folder: str, file: IndexFile, paths: list[str], kind: str) -> DeclarativeContent:
-    """A file that Release names, as content that is always downloaded. ``paths`` are tried in order."""
+def index_item(
+    folder: str, file: IndexFile, paths: list[str], kind: str, local: Path | None = None
+) -> DeclarativeContent:
+    """A file that Release names, as content that is always downloaded, unless it is ``local``. ``paths`` are tried in
+    order."""
     path = folder + file.path
     content = Content(file_record(path, file.size_bytes, file.digests), name=path, kind=kind)
-    artifact = Artifact(size=file.size_bytes, digests=dict((file.strongest,)))
+    artifact = Artifact(size=file.size_bytes, digests=dict((file.strongest,)), file=local)
     d_artifact = DeclarativeArtifact(
         artifact, urls=[folder + url for url in paths], relative_path=path, remote=UPSTREAM
     )
     return DeclarativeContent(content, [d_artifact], listing=folder or "./")
+
+
+def _check_text(path: Path, name: str, plain: IndexFile) -> None:
+    text = Digesting(open_chunks(path, max_bytes=plain.size_bytes, name=name), (plain.strongest[0],))
+    for _ in text:
+        pass
+    text.check(plain.expected, name)
 
 
 def _is_missing(error: UpstreamError) -> bool:

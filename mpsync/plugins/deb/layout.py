@@ -12,13 +12,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mpsync.plugin.declare import ConfigError, safe_relative_path
+from mpsync.plugin.declare import ACCEPTED, ConfigError, MetadataError, safe_relative_path
 from mpsync.plugin.decompress import PLAIN, SUFFIXES, compression_of
 from mpsync.plugins.deb import kinds
-from mpsync.plugins.deb.release import IndexFile, Release
+from mpsync.plugins.deb.release import IndexFile, Release, WeakDigests
 
 PREFERENCE = ("xz", "zst", "gz", "bz2", PLAIN)
 _UNPACK_RATIO = 256  # a cap for an index whose unpacked size Release doesn't name; real ones stay below 40
+
+_OWN_NAMES = frozenset(("Release", "InRelease", "Release.gpg"))  # a Release made in place may name itself
 
 _INDEX_FOLDER = re.compile(r"(?:^|/)(?:debian-installer/)?binary-([^/]+)/Packages$")
 _ARCH_IN_PATH = re.compile(
@@ -29,7 +31,7 @@ _INSTALLER_SUMS = re.compile(r"(?:^|/)installer-([^/]+)/current/(?:legacy-)?imag
 
 
 class NotOffered(ConfigError):
-    """A component or architecture was asked for that Release doesn't offer."""
+    """A component or architecture was asked for that Release doesn't offer, or names no index of."""
 
     def __init__(self, where: str, what: str, asked: str, offered: tuple[str, ...]) -> None:
         super().__init__(where, what, asked, offered)
@@ -50,6 +52,7 @@ class Wanted:
     udebs: bool = False
     installer: bool = False
     allow_weak: bool = False
+    ignore_missing: bool = False
 
     @property
     def is_flat(self) -> bool:
@@ -128,30 +131,61 @@ def suite_folder(suite: str) -> str:
 
 
 def choose(release: Release, wanted: Wanted) -> Layout:
-    """Choose indices and metadata. Raises NotOffered."""
+    """Choose indices and metadata.
+
+    raises  NotOffered; WeakDigests for an index with weak digests only; MetadataError when Release names no index at
+            all: an empty mirror would follow
+    """
     by_text = _by_text(release)
     if wanted.is_flat:
         return _flat(release, wanted, by_text)
     folders = _components(release, wanted)
     architectures = _architectures(release, wanted)
     indices, skipped = _indices(release, wanted, by_text, folders, architectures)
+    _check_named(release, wanted, folders, indices)
     taken = {index.variants[0].path for index in indices}
     metadata = []
-    for file in release.files.values():
-        if file.path in taken:
+    for path in (*release.files, *release.weak):
+        text_path = _text_path(path)
+        if path in taken or text_path in _OWN_NAMES:
             continue
-        text_path = _text_path(file.path)
-        component = next((name for name, folder in folders.items() if file.path.startswith(folder + "/")), None)
+        component = next((name for name, folder in folders.items() if path.startswith(folder + "/")), None)
         architecture = _architecture_of(text_path)
-        if component is None and _component_of(file.path, release) is not None:
+        if component is None and _component_of(path, release) is not None:
             continue  # of a component that was not asked for
         why = _unwanted(text_path, architecture, wanted, architectures)
         if why:
-            skipped.append((file.path, why)) if why.startswith("patches") else None
+            skipped.append((path, why)) if why.startswith("patches") else None
             continue
-        is_likely = compression_of(file.path) != PLAIN or len(by_text[text_path]) == 1
+        file = release.files.get(path)
+        if file is None:
+            if text_path not in by_text:  # else another compression of it has good digests
+                skipped.append((path, "Release gives it no accepted digest"))
+            continue
+        is_likely = compression_of(path) != PLAIN or len(by_text[text_path]) == 1
         metadata.append(MetadataFile(file, component, architecture, text_path, is_likely))
     return Layout(tuple(indices), tuple(metadata), tuple(skipped))
+
+
+def _check_named(release: Release, wanted: Wanted, folders: dict[str, str], indices: list[Index]) -> None:
+    """Refuse a Release that names no index of what was asked for by name, or none at all: it would empty the mirror."""
+    if wanted.ignore_missing:
+        return
+    if not indices:
+        raise _no_index(release)
+    with_index = tuple(dict.fromkeys(index.component for index in indices if index.component is not None))
+    for component in folders if wanted.components else ():
+        if component not in with_index:
+            raise NotOffered(release.where, "index of component", component, with_index)
+    listed = tuple(dict.fromkeys(i.architecture for i in indices if i.kind == kinds.PACKAGE and i.architecture))
+    for architecture in wanted.architectures:
+        # Beside another architecture, all may be listed in that one's index.
+        if architecture not in listed and (architecture != "all" or len(wanted.architectures) == 1):
+            raise NotOffered(release.where, "index of architecture", architecture, listed)
+
+
+def _no_index(release: Release) -> MetadataError:
+    return MetadataError(release.where, "names no Packages index", "at least one", f"{len(release.files)} other files")
 
 
 def _by_text(release: Release) -> dict[str, dict[str, IndexFile]]:
@@ -240,10 +274,13 @@ def _indices(
             if wanted.udebs:
                 places.append((kinds.UDEB, f"{folder}/debian-installer/binary-{architecture}/Packages", True))
             for kind, path, is_optional in places:
-                _add(indices, skipped, by_text, Index(kind, component, architecture, path, (), None, is_optional))
+                _add(
+                    indices, skipped, release, by_text,
+                    Index(kind, component, architecture, path, (), None, is_optional),
+                )  # fmt: skip
         if wanted.sources:
             path = f"{folder}/source/Sources"
-            _add(indices, skipped, by_text, Index(kinds.SOURCE, component, "source", path, (), None))
+            _add(indices, skipped, release, by_text, Index(kinds.SOURCE, component, "source", path, (), None))
         if wanted.installer:
             indices += _installer(wanted, by_text, component, folder, architectures)
     return indices, skipped
@@ -252,12 +289,15 @@ def _indices(
 def _add(
     indices: list[Index],
     skipped: list[tuple[str, str]],
+    release: Release,
     by_text: dict[str, dict[str, IndexFile]],
     index: Index,
 ) -> None:
-    """Add ``index`` with the variants that Release names, or say that it names none."""
+    """Add ``index`` with the variants that Release names, or say that it names none. Raises WeakDigests."""
     named = by_text.get(index.path, {})
     variants = tuple(named[kind] for kind in PREFERENCE if kind in named)
+    if not variants and any(_text_path(path) == index.path for path in release.weak):
+        raise WeakDigests(release.where, f"{index.path} has no accepted digests", " or ".join(sorted(ACCEPTED)))
     if variants:
         plain = named.get(PLAIN)
         indices.append(
@@ -315,15 +355,21 @@ def _flat(release: Release, wanted: Wanted, by_text: dict[str, dict[str, IndexFi
         raise NotOffered(release.where, "component", wanted.components[0], ())
     indices: list[Index] = []
     skipped: list[tuple[str, str]] = []
-    _add(indices, skipped, by_text, Index(kinds.PACKAGE, None, None, "Packages", (), None))
+    _add(indices, skipped, release, by_text, Index(kinds.PACKAGE, None, None, "Packages", (), None))
     if wanted.sources:
-        _add(indices, skipped, by_text, Index(kinds.SOURCE, None, "source", "Sources", (), None))
+        _add(indices, skipped, release, by_text, Index(kinds.SOURCE, None, "source", "Sources", (), None))
+    if not indices and not wanted.ignore_missing:
+        raise _no_index(release)
     taken = {index.variants[0].path for index in indices}
     metadata = []
     for file in release.files.values():
         text_path = _text_path(file.path)
-        own = text_path in ("Release", "InRelease", "Release.gpg")  # a Release made in place may name itself
-        if file.path in taken or own or ".diff/" in text_path or (text_path == "Sources" and not wanted.sources):
+        if (
+            file.path in taken
+            or text_path in _OWN_NAMES
+            or ".diff/" in text_path
+            or (text_path == "Sources" and not wanted.sources)
+        ):
             continue
         is_likely = compression_of(file.path) != PLAIN or len(by_text[text_path]) == 1
         metadata.append(MetadataFile(file, None, None, text_path, is_likely))

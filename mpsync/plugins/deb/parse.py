@@ -27,6 +27,9 @@ from mpsync.plugins.deb.stanza import split_stanzas
 PARSER_VERSION = 1
 """Part of what parse results are remembered by: raise it when the same bytes give other columns."""
 
+MAX_BAD_STANZAS = 1000
+"""In one block of a megabyte: more are no odd stanzas but a broken index, and no list of them would end (H7)."""
+
 _REQUIRED = (b"package", b"version", b"architecture", b"filename", b"size")
 _DIGESTS = {b"sha512": "sha512", b"sha256": "sha256", b"sha1": "sha1", b"md5sum": "md5"}
 _WEAK = frozenset(("sha1", "md5"))
@@ -260,12 +263,18 @@ def _leave_out(
         error = _problem(where, first_stanza + row, names[row], found[row], is_unsafe)
         if strict:
             raise error
+        _check_count(into.problems, where)
         into.problems.append(error)
     good = [row for row in range(len(into.raws)) if row not in found]
     into.digests = {new: into.digests[row] for new, row in enumerate(good) if row in into.digests}
     for name in ("names", "versions", "archs", "paths", "sizes", "sha256", "raws"):
         column = getattr(into, name)
         setattr(into, name, [column[row] for row in good])
+
+
+def _check_count(problems: list[MetadataError], where: str) -> None:
+    if len(problems) >= MAX_BAD_STANZAS:
+        raise MetadataError(where, f"more than {MAX_BAD_STANZAS} bad stanzas in a row; the first: {problems[0]}")
 
 
 def _problem(where: str, number: int, name: bytes, problem: str, is_unsafe: bool) -> MetadataError:
@@ -301,10 +310,13 @@ def parse_sources(
             _add_source(into, raw, name, found, allow_weak)
         except (ValueError, UnsafePath) as exc:
             unsafe = isinstance(exc, UnsafePath)
-            problem = exc.problem if isinstance(exc, UnsafePath) else str(exc)
+            problem = str(exc)
+            if isinstance(exc, UnsafePath):
+                problem = f"{exc.problem}: {exc.got}" if exc.got else exc.problem
             error = _problem(where, first_stanza + row, name, problem, unsafe)
             if strict:
                 raise error from None
+            _check_count(into.problems, where)
             into.problems.append(error)
     into.keys = keys_of(kind, into.raws)
     return into
