@@ -36,6 +36,7 @@ from mpsync.fetch.errors import (
     Unauthorized,
     looks_like_page,
 )
+from mpsync.fetch.hops import Hops
 from mpsync.fetch.proxies import Proxy, basic, proxy_for
 from mpsync.fetch.reach import Place, Reach, credentials, is_clean, place, shown
 from mpsync.fetch.retry import retry_after_s
@@ -64,11 +65,16 @@ class Origin:
         self.key = spot.netloc
 
 
+HOP_BYTES = 1 << 20
+"""Bodies from this size on are hashed and written in threads. Not below: a hop costs as much as a run of 256 KB, and if
+the connection is cut meanwhile, aiohttp gives up what it had buffered, some 100 KB that come again."""
+
+
 class HttpClient:
     """A session with one remote, open from ``open`` to ``close``; all tries share its connections."""
 
-    def __init__(self, settings: Settings, remote: Remote, reach: Reach) -> None:
-        self._settings, self._remote, self._reach = settings, remote, reach
+    def __init__(self, settings: Settings, remote: Remote, reach: Reach, hops: Hops) -> None:
+        self._settings, self._remote, self._reach, self._hops = settings, remote, reach, hops
         self._origins: dict[str, Origin] = {}
         self._stall_s = settings.stall_timeout_s
         timeout = aiohttp.ClientTimeout(
@@ -267,10 +273,15 @@ class HttpClient:
             encoding = response.headers.get(hdrs.CONTENT_ENCODING, "identity")
             if encoding != "identity" and not _GZIP_NAME.search(response.url.raw_path):
                 raise BadResponse(name, f"Content-Encoding is {encoding}, which we did not accept")
+        has_hops = length is None or length >= HOP_BYTES
         read = response.content.readany
         stall_s, window_ends, window_began_at = self._stall_s, monotonic() + self._stall_s, sink.size_bytes
         while chunk := await read():
-            sink.write(chunk, name)
+            if sink.write(chunk, name):
+                if has_hops:
+                    await self._hops.run(sink.drain)
+                else:
+                    sink.drain()
             now = monotonic()
             if now >= window_ends:
                 got = sink.size_bytes - window_began_at

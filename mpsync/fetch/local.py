@@ -1,20 +1,19 @@
 """file:// upstreams: the same promises as HTTP, from a folder on this machine.
 
-A small file is read at once; a big one is copied and hashed in a thread. Nothing outside of the base folder is read:
+Files are opened, copied and hashed in threads, small ones many per hop. Nothing outside of the base folder is read:
 symlinks may point about inside of it (suites are such links), not out of it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import stat
-import threading
 from urllib.parse import unquote
 
 from mpsync.errors import UpstreamError
 from mpsync.fetch.errors import CutShort, ForbiddenUrl, NotFound, ReadFailed
+from mpsync.fetch.hops import Hops
 from mpsync.fetch.sink import SMALL_BYTES, Sink
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)  # a FIFO must not hang us
@@ -23,21 +22,20 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0
 class LocalFiles:
     """The files below ``folder``."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, hops: Hops) -> None:
         self._root = os.path.realpath(folder)
+        self._hops = hops
 
     async def copy(self, url: str, sink: Sink) -> None:
-        """Put the file behind ``url`` into ``sink``, from byte 0. Raises NotFound, ForbiddenUrl, ReadFailed."""
-        fd, size_bytes = self._open(url)
-        try:
-            if size_bytes > SMALL_BYTES:
-                await _in_thread(url, fd, sink)
-            else:
-                _pump(url, fd, sink)
-        finally:
-            os.close(fd)
+        """Put the file behind ``url`` into ``sink``, from byte 0, and save it if it is right.
 
-    def _open(self, url: str) -> tuple[int, int]:
+        raises  NotFound, ForbiddenUrl, ReadFailed; what ``sink`` says of wrong bytes and of a full disk
+        """
+        copy = _Copy(self, url, sink)
+        await self._hops.run(copy.run, cancel=copy.cancel)
+
+    def open(self, url: str) -> int:
+        """A descriptor of the file behind ``url``."""
         try:
             path = os.path.realpath(os.fsencode(unquote(url.removeprefix("file://"), errors="surrogateescape")))
             root = os.fsencode(self._root)
@@ -46,40 +44,46 @@ class LocalFiles:
             fd = os.open(path, _READ)
         except (OSError, ValueError) as error:
             raise _translated(url, error) from error
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise NotFound(url, "not a regular file")
-        return fd, found.st_size
+        return fd
 
 
-def _pump(url: str, fd: int, sink: Sink, cancelled: threading.Event | None = None) -> None:
-    if sink.cap is not None and (size_bytes := os.fstat(fd).st_size) > sink.cap:
-        raise sink.too_many(url, size_bytes)
-    while True:
+class _Copy:
+    """One file on its way; runs in a thread, where ``sink`` is nobody else's until it has ended."""
+
+    def __init__(self, files: LocalFiles, url: str, sink: Sink) -> None:
+        self._files, self._url, self._sink = files, url, sink
+        self._is_cancelled = False
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+
+    def run(self) -> None:
+        fd = self._files.open(self._url)
         try:
-            block = os.read(fd, SMALL_BYTES)
-        except OSError as error:
-            raise ReadFailed(url, error.strerror or str(error)) from error
-        if not block:
-            return
-        if cancelled is not None and cancelled.is_set():
-            raise CutShort(url, sink.size_bytes, "cancelled")
-        sink.write(block, url)
+            self._pump(fd)
+        finally:
+            os.close(fd)
+        self._sink.verify(self._url)
+        self._sink.save()
 
-
-async def _in_thread(url: str, fd: int, sink: Sink) -> None:
-    """Run _pump in a thread; when cancelled, wait for the thread to let go of the file before going on."""
-    cancelled = threading.Event()
-    work = asyncio.get_running_loop().run_in_executor(None, _pump, url, fd, sink, cancelled)
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        cancelled.set()
-        await asyncio.wait((work,))
-        if not work.cancelled():
-            work.exception()  # seen: it is our own CutShort, or too late to matter
-        raise
+    def _pump(self, fd: int) -> None:
+        url, sink = self._url, self._sink
+        if sink.cap is not None and (size_bytes := os.fstat(fd).st_size) > sink.cap:
+            raise sink.too_many(url, size_bytes)
+        while True:
+            try:
+                block = os.read(fd, SMALL_BYTES)
+            except OSError as error:
+                raise ReadFailed(url, error.strerror or str(error)) from error
+            if not block:
+                return
+            if self._is_cancelled:
+                raise CutShort(url, sink.size_bytes, "cancelled")
+            if sink.write(block, url):
+                sink.drain()
 
 
 def _translated(url: str, error: OSError | ValueError) -> UpstreamError:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from mpsync.errors import UpstreamError
 from mpsync.fetch.bases import Bases
 from mpsync.fetch.errors import AskedToWait, ForbiddenUrl, NotFound, TooBusy, Unauthorized
+from mpsync.fetch.hops import Hops
 from mpsync.fetch.hosts import Host
 from mpsync.fetch.local import LocalFiles
 from mpsync.fetch.reach import Reach, place, shown
@@ -108,7 +109,8 @@ class Fetcher:
         self._made = 0
         self._http: HttpClient | None = None
         self._reach = Reach(remote)
-        self._local = {remote.url: LocalFiles(remote.directory)} if remote.is_local else {}
+        self._hops = Hops()
+        self._local = {remote.url: LocalFiles(remote.directory, self._hops)} if remote.is_local else {}
         self.bases = Bases(remote)
         self.stats = Stats()
         self.hosts: dict[str, Host] = {}
@@ -127,7 +129,7 @@ class Fetcher:
     def name_url(self, url: str) -> None:
         """The user named this URL beside the base URL: it may be fetched, wherever it is. No credentials go there."""
         if url.startswith("file:"):
-            self._local.setdefault(url, LocalFiles(Remote(url).directory))
+            self._local.setdefault(url, LocalFiles(Remote(url).directory, self._hops))
         else:
             self._reach.name_url(url)
 
@@ -168,10 +170,11 @@ class Fetcher:
         """
         self._made += 1
         path = f"{self._temp_prefix}{self._made}" if into is None else f"{into}.{secrets.token_hex(4)}.part"
-        sink = Sink(want, path, self.stats, others)
+        sink = Sink(want, path, others)
         try:
             digests, url, _ = await self._deliver(urls, sink, _NO_CACHE if fresh else None, retries, believed_missing)
-            sink.save()
+            if not sink.is_saved:
+                await self._hops.run(sink.save)
             if into is not None:
                 os.replace(path, into)
         except BaseException:
@@ -196,7 +199,7 @@ class Fetcher:
         etag, last_modified  validators of what we hold: the answer may be ``Page.is_unchanged``
         """
         want = want or Expected()
-        sink = Sink(Expected(want.size_bytes, want.digests, limit_bytes), None, self.stats)
+        sink = Sink(Expected(want.size_bytes, want.digests, limit_bytes), None)
         asked = dict(_NO_CACHE) if fresh else {}
         if etag is not None:
             asked["If-None-Match"] = etag
@@ -295,7 +298,7 @@ class Fetcher:
                 await asyncio.sleep(pause_s + random.uniform(0, min(0.5, pause_s / 4)))  # not all at once
                 continue
             await host.slots.acquire()
-            had_bytes, stats_bytes = sink.size_bytes, stats.bytes
+            had_bytes, had_received = sink.size_bytes, sink.received_bytes
             try:
                 if host.blocked_until > monotonic():
                     continue  # it asked for quiet while we stood in the queue
@@ -317,7 +320,9 @@ class Fetcher:
                     stats.files += 1
                 return digests, name, headers or {}
             finally:
-                host.bytes += stats.bytes - stats_bytes
+                came_bytes = sink.received_bytes - had_received
+                host.bytes += came_bytes
+                stats.bytes += came_bytes
                 host.slots.release()
 
             # The slot is free again: nobody waits behind our waiting.
@@ -356,7 +361,7 @@ class Fetcher:
         if self._http is None:
             from mpsync.fetch.http import HttpClient  # aiohttp costs 0.1 s: a file:// sync never pays
 
-            self._http = HttpClient(self._settings, self._remote, self._reach)
+            self._http = HttpClient(self._settings, self._remote, self._reach, self._hops)
         origin, clean = self._http.origin(url)
         name = clean if "?" not in clean and clean.isprintable() else shown(clean)
         return origin, clean, name, self._host(origin.key)

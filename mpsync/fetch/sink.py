@@ -1,7 +1,7 @@
-"""Where the bytes of a transfer go: hashed as they come, and to a file only once there is a reason for one.
+"""Where the bytes of a transfer go: held, hashed in runs, and to a file only once there is a reason for one.
 
 A small file stays in memory until it is verified, then becomes a file by one open, one write and one close: a wrong one
-never touches the disk, and 20,000 small files cost no thread hop each.
+never touches the disk. ``write`` only holds; ``drain``, ``verify`` of much and ``save`` block, and belong into a thread.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 SMALL_BYTES = 256 << 10
-"""Held in memory up to this; beyond, written in runs of this size."""
+"""Held in memory up to this; beyond, hashed and written in runs of this size."""
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
 @dataclass(slots=True)
 class Stats:
-    """Counters that only grow; ``bytes`` are body bytes as they arrive, of failed tries too."""
+    """Counters that only grow; ``bytes`` are body bytes, of failed tries too, counted at the end of each try."""
 
     requests: int = 0
     files: int = 0
@@ -42,30 +42,32 @@ class Sink:
     others     what would be as good: a metalink's alternates
     sizes      the sizes it may have, None = any
     path       where a file is to be made (it must not exist), or None: in memory only
-    stats      counts the bytes
+    received_bytes   all that came, of failed tries too
     validator  the ETag or Last-Modified that a resumed transfer must match; None = can't be resumed
     """
 
     __slots__ = (
         "_chunks",
         "_fd",
+        "_hashed",
         "_hashers",
         "_held",
         "_is_made",
         "_others",
         "_path",
-        "_stats",
         "cap",
         "head",
+        "received_bytes",
         "size_bytes",
         "sizes",
         "validator",
         "want",
     )
 
-    def __init__(self, want: Expected, path: str | None, stats: Stats, others: Sequence[Expected] = ()) -> None:
-        self.want, self._path, self._stats, self._others = want, path, stats, others
+    def __init__(self, want: Expected, path: str | None, others: Sequence[Expected] = ()) -> None:
+        self.want, self._path, self._others = want, path, others
         self._is_made = False
+        self.received_bytes = 0
         known = [one.size_bytes for one in (want, *others) if one.size_bytes is not None]
         self.sizes = frozenset(known) if len(known) > len(others) else None
         self.cap: int | None = want.limit_bytes if self.sizes is None else max(known)
@@ -79,25 +81,30 @@ class Sink:
                 if algorithm not in self._hashers:
                     self._hashers[algorithm] = _new_hash(algorithm)
         self._chunks: list[bytes] = []
-        self._held = self.size_bytes = 0
+        self._hashed = self._held = self.size_bytes = 0
         self.validator: str | None = None
         self.head = b""
 
-    def write(self, chunk: bytes, url: str) -> None:
-        """Take the next bytes. Raises SizeMismatch or TooLarge as soon as there are too many, and TempFileFailed."""
+    def write(self, chunk: bytes, url: str) -> bool:
+        """Hold the next bytes. Raises SizeMismatch or TooLarge as soon as there are too many.
+
+        returns  whether so many are held that ``drain`` is due
+        """
         if not self.size_bytes:
             self.head = chunk[:200]
         size = len(chunk)
         self.size_bytes += size
-        self._stats.bytes += size
+        self.received_bytes += size
         if self.cap is not None and self.size_bytes > self.cap:
             raise self.too_many(url, self.size_bytes)
-        for hasher in self._hashers.values():
-            hasher.update(chunk)
         self._chunks.append(chunk)
         self._held += size
-        if self._held >= SMALL_BYTES and self._path is not None:
-            self._flush()
+        return self._held >= SMALL_BYTES and self._path is not None
+
+    def drain(self) -> None:
+        """Hash what is held, and write it to the file. Raises TempFileFailed."""
+        self._hash()
+        self._flush()
 
     def too_many(self, url: str, got_bytes: int) -> SizeMismatch | TooLarge:
         """The error for ``got_bytes`` when that is more than expected."""
@@ -114,6 +121,7 @@ class Sink:
 
     def verify(self, url: str) -> dict[str, str]:
         """All digests, if size and digests are as promised. Raises SizeMismatch, DigestMismatch."""
+        self._hash()
         found = {algorithm: hasher.hexdigest() for algorithm, hasher in self._hashers.items()}
         if any(_keeps(other, self.size_bytes, found) for other in self._others):
             return found
@@ -124,8 +132,16 @@ class Sink:
                 raise DigestMismatch(url, algorithm, digest, found[algorithm], looks_like_page(self.head))
         return found
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether there is a file, whole and closed; or none is wanted."""
+        return self._path is None or (self._is_made and self._fd is None)
+
     def save(self) -> None:
-        """Everything to the file, and close it. Raises TempFileFailed."""
+        """Everything to the file, and close it; again: nothing. Raises TempFileFailed."""
+        if self.is_saved:
+            return
+        self._hash()
         self._flush()
         fd, self._fd = self._fd, None
         if fd is not None:
@@ -145,6 +161,12 @@ class Sink:
             self._is_made = False
             Path(self._path).unlink(missing_ok=True)
 
+    def _hash(self) -> None:
+        for at in range(self._hashed, len(self._chunks)):
+            for hasher in self._hashers.values():
+                hasher.update(self._chunks[at])
+        self._hashed = len(self._chunks)
+
     def _flush(self) -> None:
         assert self._path is not None
         try:
@@ -159,7 +181,7 @@ class Sink:
         except OSError as error:
             raise TempFileFailed(self._path, error.strerror or str(error)) from error
         self._chunks = []
-        self._held = 0
+        self._hashed = self._held = 0
 
 
 def _keeps(promise: Expected, size_bytes: int, found: dict[str, str]) -> bool:
