@@ -19,7 +19,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -198,7 +198,7 @@ class BlobStore:
         if self._temp is not None:
             folder, lock = self._temp
             self._temp = None
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove_folder(folder)
             lock.close()
 
     def has_dead_temp(self) -> bool:
@@ -271,7 +271,17 @@ def _sweep_folder(folder: Path) -> int:
     try:
         if not lock.try_exclusive():
             return 0
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_folder(folder)
         return 1
     finally:
         lock.close()
+
+
+def _remove_folder(folder: Path) -> None:
+    """Its lock goes last: if we are killed meanwhile, the next sweep still sees whose folder it is."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name != "lock":
+                with suppress(OSError):
+                    os.unlink(entry.path)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -104,6 +104,13 @@ def test_killed_at_random_times_no_half_version_is_seen_and_no_finished_file_ask
     assert again["changed"] is False
     assert set(digest_by_path.values()) <= finished(own_command)
     deadline = time.monotonic() + 10
-    while own_command.left_behind() and time.monotonic() < deadline:  # the server goes by itself, soon
+    while (left := left_behind(own_command)) and time.monotonic() < deadline:  # the server goes by itself, soon
         time.sleep(0.05)
-    assert own_command.left_behind() == {}
+    assert left == {}
+
+
+def left_behind(command: Command) -> dict[str, list[str]]:
+    """But for empty folders: one is left by a kill right between making it and locking it, and goes after a day."""
+    found, temp = command.left_behind(), command.data_dir / "artifacts" / "tmp"
+    files = [path for path in found.pop("files", ()) if (temp / path).is_file() or list((temp / path).iterdir())]
+    return found | ({"files": files} if files else {})

@@ -303,3 +303,22 @@ async def test_two_syncs_may_land_the_same_files_at_once(store: BlobStore) -> No
     assert all(store.verify(file.sha256) for file in mine)
     assert not any(file.path.exists() for file in [*mine, *theirs])
     other.close()
+
+
+def test_a_sweep_that_is_killed_half_way_leaves_the_lock_for_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "artifacts" / "tmp" / "1-dead"
+    store = BlobStore(tmp_path / "artifacts")
+    folder.mkdir(parents=True)
+    (folder / "lock").touch()
+    (folder / "half-a-file").touch()
+    with monkeypatch.context() as killed:
+        killed.setattr("mpsync.store.blobs.shutil.rmtree", lambda *_, **__: None)
+        store.sweep_temp()
+
+    assert [path.name for path in folder.iterdir()] == ["lock"]
+    assert store.has_dead_temp()
+    store.sweep_temp()
+    assert not folder.exists()
+    store.close()
