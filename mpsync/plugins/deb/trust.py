@@ -25,6 +25,17 @@ class NoLongerSigned(TrustError):
         self.args = (where,)
 
 
+class NoRelease(TrustError):
+    """Upstream has no top file where we look for it: mostly a wrong URL or suite."""
+
+    hint = "check the URL (the folder that holds dists/) and --suite; a flat repository's suite ends in /, as ./"
+    expected, got = f"{INRELEASE}, or {RELEASE} with {RELEASE_GPG}", "neither"
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where, f"has neither {INRELEASE} nor {RELEASE}")
+        self.args = (where,)
+
+
 @dataclass(frozen=True, slots=True)
 class Trusted:
     """text: the bytes to parse. verified: who vouches for them; None only when verification is off. name: the file
@@ -66,7 +77,7 @@ def trusted_release(
         return Trusted(verified.text, verified, INRELEASE)
     at = f"{where}/{RELEASE}"
     if release is None:
-        raise TrustError(where, "has neither InRelease nor Release")
+        raise NoRelease(where)
     if keyring is None:
         return Trusted(release, None, RELEASE)
     if release_gpg is None or not release_gpg.strip():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from mpsync.errors import TrustError
 from mpsync.plugin.openpgp import BadSignature, Keyring, Unsigned, UnsignedText
-from mpsync.plugins.deb.trust import NoLongerSigned, trusted_release, unwrapped
+from mpsync.plugins.deb.trust import NoLongerSigned, NoRelease, trusted_release, unwrapped
 
 ROOT = Path(__file__).parents[2] / "data" / "sample-deb"
 SUITE = ROOT / "dists" / "sample"
@@ -57,8 +58,11 @@ def test_a_broken_inrelease_is_not_worked_around_with_release(keyring: Keyring) 
 
 
 def test_a_suite_without_any_top_file_is_an_error(keyring: Keyring) -> None:
-    with pytest.raises(TrustError, match="neither"):
+    with pytest.raises(NoRelease, match="neither") as caught:
         trusted_release(None, None, None, keyring, NOW, where="sample")
+    assert caught.value.details()["expected"] == "InRelease, or Release with Release.gpg"
+    assert "--suite" in (caught.value.hint or "")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 def test_without_verification_the_text_is_still_unwrapped() -> None:
