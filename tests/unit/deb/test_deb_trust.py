@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mpsync.errors import TrustError
 from mpsync.plugin.openpgp import BadSignature, Keyring, Unsigned, UnsignedText
 from mpsync.plugins.deb.trust import NoLongerSigned, NoRelease, trusted_release, unwrapped
 
