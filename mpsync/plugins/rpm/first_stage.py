@@ -59,6 +59,7 @@ class RpmFirstStage(FirstStage):
             self.note("mirrors", note)
         self._held: dict[str, Any] = options["held"].get("repositories", {})
         self._fingerprints: dict[str, Any] = {}
+        self._absent: dict[str, Any] = {}
         keyring = Keyring.from_files(map(Path, options["keyring_files"])) if options["keyring_files"] else None
         if keyring is None and any(held.get("is_signed") for held in self._held.values()) and options["verify"]:
             raise KeyringMissing(PATH)
@@ -75,7 +76,8 @@ class RpmFirstStage(FirstStage):
         for generation in generations:
             await self._declare_units(generation)
         self.result["keys"] = options["keys"]
-        self.result["repositories"] = {generation.folder: generation.state() for generation in generations}
+        states = {generation.folder: generation.state() for generation in generations}
+        self.result["repositories"] = states | self._absent
         tops = {**options["top"]["tree"], **options["top"]["extra"]}
         self.result["tree"] = {name: sha256 for name, (_, _, sha256) in tops.items()}
         self.result["fingerprints"] = self._fingerprints
@@ -103,6 +105,8 @@ class RpmFirstStage(FirstStage):
         given = self.options["top"]["repositories"].get(folder)
         if (given is None and await self.top_file(folder + PATH) is None) or given == {}:
             self.skip(folder + PATH, "the tree names this repository, upstream does not have it")
+            # Remembered, so that it is looked for again, and is what it was (signed, this new) when it comes back.
+            self._absent[folder] = {**self._held.get(folder, {}), "files": {}}
             return None
         # A sub-repository of a signed one need not be signed itself, unless it was.
         signed = keyring if self._held.get(folder, {}).get("is_signed") or await self._has_signature(folder) else None
@@ -121,11 +125,11 @@ class RpmFirstStage(FirstStage):
         self._report(generation.repomd.issues, generation.folder + PATH)
 
     async def _declare_tree(self, tree: Treeinfo) -> None:
-        """The treeinfo as a unit, whose artifacts are itself and its images."""
+        """The treeinfo as a unit, whose artifacts are its images; the file itself, which has one of two names, is another."""
         deferred = self.options["deferred"]
         for name, (path, size_bytes, sha256) in self.options["top"]["tree"].items():
-            itself = Artifact(size=size_bytes, digests={"sha256": sha256}, file=Path(path))
-            d_artifacts = [DeclarativeArtifact(itself, url=name, relative_path=name)]
+            await self.put(top_item("", name, TREE, (Path(path), size_bytes, sha256)))
+            d_artifacts: list[DeclarativeArtifact] = []
             for file in tree.files:
                 digests = dict((strongest(file.digests),)) if file.digests else {}
                 d_artifacts.append(
@@ -203,6 +207,8 @@ class RpmFirstStage(FirstStage):
             "modular": modular if options["retain"] and role == "primary" else [],
         }
         chosen = f"{options['policy']} {','.join(options['archs'])} {options['sources']:d}"
+        if options["gpgcheck"]:  # packages that passed did so by these keys
+            chosen += f" {Keyring.from_files(map(Path, options['keyrings'])).digest()}"
         memory = None if context["retain"] else self._memory(generation, role, chosen, record)
         task = ParseTask(
             PACKAGE_STEP, generation.files[record.type], context, memory, listing, may_cut=not context["retain"]
@@ -229,11 +235,11 @@ class RpmFirstStage(FirstStage):
 
     def _context(self, generation: Generation, role: str, record: RepomdRecord) -> dict[str, Any]:
         """What package_step.py and document_step.py ask for."""
-        promised = record.open_expected
+        promised, path = record.open_expected, generation.folder + record.location
         return {
             "role": role,
-            "name": record.location,
-            "where": generation.folder + record.location,
+            "name": path,
+            "where": path,
             "folder": generation.folder,
             "max_bytes": record.open_limit_bytes,
             "open_bytes": promised.size_bytes,

@@ -12,6 +12,7 @@ from typing import Any
 from mpsync.plugin.declare import ConfigError, Fetched, MetadataError
 from mpsync.plugin.openpgp import Keyring
 from mpsync.plugin.repository import Draft, Held, Plugin, Probed, Upstream
+from mpsync.plugin.stages import ArtifactDownloader, Recipe
 from mpsync.plugins.rpm.extra_files import EXTRA_FILES
 from mpsync.plugins.rpm.mirrors import Mirrors, fetch_repomd, list_options, mirrors_of
 from mpsync.plugins.rpm.repomd import PATH
@@ -57,6 +58,11 @@ class RpmPlugin(Plugin):
             metavar="FILE",
             help="OpenPGP keys that may sign repomd.xml; it is verified once a key was given",
         )
+        add(
+            "--gpgcheck",
+            action="store_true",
+            help="packages must be signed by a key of --keyring (with --policy immediate)",
+        )
         add("--no-verify", action="store_true", help="don't verify the signature, though a key was given before")
         add("--accept-older", action="store_true", help="accept a repomd.xml with a lower revision than the one held")
         add("--allow-weak-digests", action="store_true", help="accept md5 and sha1")
@@ -67,8 +73,11 @@ class RpmPlugin(Plugin):
         )
 
     def options(self, arguments: argparse.Namespace) -> dict[str, Any]:
-        if arguments.keyring and arguments.no_verify:
+        # With --gpgcheck the keys may be for the packages only: many repositories sign those, and no metadata.
+        if arguments.keyring and arguments.no_verify and not arguments.gpgcheck:
             raise ConfigError("--keyring and --no-verify contradict each other")
+        if arguments.gpgcheck and not arguments.keyring:
+            raise ConfigError("--gpgcheck needs the keys that packages may be signed with: --keyring FILE")
         skip = _split(arguments.skip)
         for word in skip:
             if word not in SKIPPABLE:
@@ -92,6 +101,7 @@ class RpmPlugin(Plugin):
             "tree": "treeinfo" not in skip,
             "keyrings": list(arguments.keyring or ()),
             "verify": not arguments.no_verify,
+            "gpgcheck": arguments.gpgcheck,
             "accept_older": arguments.accept_older,
             "allow_weak": arguments.allow_weak_digests,
             "allow_advisory_conflict": arguments.allow_advisory_conflict,
@@ -145,6 +155,15 @@ class RpmPlugin(Plugin):
             "top_names": names,
         }
         return Probed(unchanged, first_stage)
+
+    def stages(self, recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+        if not options["gpgcheck"]:
+            return recipe
+        from mpsync.plugins.rpm.gpgcheck import GpgCheck
+
+        if options["policy"] != "immediate":
+            raise ConfigError("--gpgcheck looks into packages: it needs --policy immediate")
+        return recipe.after(ArtifactDownloader, GpgCheck(Keyring.from_files(map(Path, options["keyrings"]))))
 
     async def reconcile(self, draft: Draft, options: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         from mpsync.plugins.rpm.reconcile import reconcile
