@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from mpsync.model.digests import Expected, Fetched
 from mpsync.settings import Settings
 
 if TYPE_CHECKING:
+    from mpsync.bridge.process import ChildProcess
     from mpsync.fetch.session import Fetcher
     from mpsync.model.remote import Remote
     from mpsync.store.blobs import BlobStore
@@ -28,11 +29,12 @@ TOP_FILE_BYTES = 64 << 20
 
 @dataclass(slots=True)
 class Storage:
-    """The database and the artifact store."""
+    """The database and the artifact store; and a child that was started ahead of a sync, if there is one."""
 
     settings: Settings
     database: Database
     blobs: BlobStore
+    spares: list[ChildProcess] = field(default_factory=list)
 
     @classmethod
     @asynccontextmanager

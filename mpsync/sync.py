@@ -26,7 +26,7 @@ from mpsync.pipeline.first_stage import ParseTask
 from mpsync.pipeline.progress import Progress
 from mpsync.plugin.repository import Held, Plugin
 from mpsync.stages.core_stage import SyncContext
-from mpsync.stages.recipe import Recipe
+from mpsync.stages.recipe import Recipe, default_stages
 
 if TYPE_CHECKING:
     from mpsync.fetch.session import Fetcher
@@ -228,7 +228,8 @@ class _Run:
             return await version.recall(task.listing, *task.memory)
 
         async def known(task: ParseTask, into: Path) -> bool:
-            sees_all = type(request.plugin).stages is not Plugin.stages  # a stage of the plugin's wants whole units
+            usual = default_stages(request.mirror)
+            sees_all = [*request.plugin.stages(usual, options)] != [*usual]  # a stage of the plugin's wants whole units
             if request.is_forced or self.moved or sees_all or not version.latest:
                 return False
             return await version.known_keys(task.listing, into)
@@ -250,11 +251,12 @@ class _Run:
             top_file=ProbeUpstream(self.fetcher, request.remote).top_file,
             temp_dir=self.storage.blobs.temp_dir,
             known=known,
+            spares=self.storage.spares,
         )
         first = first_stage(StageSpec(request.plugin.first_stage, options), services)
         try:
             with timed(self.summary, "sync"):
-                made = _PluginVersion(first, context, request.mirror, request.plugin)
+                made = _PluginVersion(first, context, request.mirror, request.plugin, options)
                 await made.run()
             for listing, parser, sha256, results in first.result.pop("parsed", ()):
                 version.remember(listing, parser, sha256, results)
@@ -276,12 +278,12 @@ class _Run:
 class _PluginVersion(DeclarativeVersion):
     """The default pipeline, with what the plugin changes in it."""
 
-    def __init__(self, first: Any, context: SyncContext, mirror: bool, plugin: Plugin) -> None:
+    def __init__(self, first: Any, context: SyncContext, mirror: bool, plugin: Plugin, options: dict[str, Any]) -> None:
         super().__init__(first, context, mirror)
-        self._plugin = plugin
+        self._plugin, self._options = plugin, options
 
     def pipeline_stages(self, new_version: NewVersion) -> Recipe:
-        return self._plugin.stages(super().pipeline_stages(new_version))
+        return self._plugin.stages(super().pipeline_stages(new_version), self._options)
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +28,20 @@ from mpsync.pipeline.first_stage import FirstStage, Parsed, ParseStage, ParseTas
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-async def run_child(down: Any, up: Any, bounds: Mapping[str, int]) -> None:
+async def run_child(down: Any, up: Any, bounds: Mapping[str, int], imports: str = "") -> None:
     """Target of the process: does what it is told until it is told to finish.
 
-    bounds  frame_rows, frame_bytes, credit_bytes
+    bounds   frame_rows, frame_bytes, credit_bytes
+    imports  a module that will be needed; whether it can be imported, load() says
     """
     os.setsid()  # the terminal's Ctrl-C is the core's; and what a plugin forks can be ended together with us
     _die_with_core()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the core blocked it while it started us
     os.dup2(2, 1)  # a plugin that prints must not write into the core's --json
+    if imports:
+        with suppress(Exception):
+            import_module(imports)
     # What is imported stays; parsing makes many objects and no cycles.
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)

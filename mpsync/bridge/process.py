@@ -28,12 +28,13 @@ PIPE_GRACE_S = 0.5
 class ChildProcess:
     """A child of the core. ``frames`` is what it sent; None in it says that it is gone.
 
-    stage   (factory, options) of the first stage it runs, or None: it only parses
-    raises  CannotStart
+    stage    (factory, options) of the first stage it runs, or None: it only parses, until begin() makes it one
+    imports  a module that it will need, imported as it comes up
+    raises   CannotStart
     """
 
-    def __init__(self, stage: tuple[str, dict[str, Any]] | None, settings: Settings) -> None:
-        self.name = stage[0].partition(":")[2] if stage else "parser"
+    def __init__(self, stage: tuple[str, dict[str, Any]] | None, settings: Settings, imports: str = "") -> None:
+        self.name = "parser"
         self.frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.last_frame = "nothing"
         self._taken = 0
@@ -50,10 +51,10 @@ class ChildProcess:
 
                 self._process = Process(
                     target=run_child,
-                    args=(down, up, bounds),
+                    args=(down, up, bounds, imports),
                     loop_initializer=_loop_factory(settings.loop),
                     daemon=True,
-                    name=f"mpsync {self.name}",
+                    name="mpsync child",
                 )
                 self._process.start()
         except OSError as exc:
@@ -69,7 +70,12 @@ class ChildProcess:
         self._watched = _exit_descriptor(self._process.aio_process)
         self._loop.add_reader(self._watched, self._on_exit)
         if stage is not None:
-            self.send(Begin(*stage))
+            self.begin(*stage)
+
+    def begin(self, factory: str, options: dict[str, Any]) -> None:
+        """Make it run a first stage: ``package.module:Class``."""
+        self.name = factory.partition(":")[2]
+        self.send(Begin(factory, options))
 
     def _on_pipe_end(self) -> None:
         """In the reader thread."""

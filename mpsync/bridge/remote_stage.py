@@ -72,7 +72,11 @@ class RemoteStage(Stage):
         if self._children:
             return
         settings = self._services.settings
-        self._children.append(ChildProcess((self._spec.factory, self._spec.options), settings))
+        if self._services.spares:
+            self._children.append(self._services.spares.pop())
+            self._children[0].begin(self._spec.factory, self._spec.options)
+        else:
+            self._children.append(ChildProcess((self._spec.factory, self._spec.options), settings))
         for _ in range((settings.workers or 1) - 1):
             await asyncio.sleep(0)  # a start takes some milliseconds of the loop
             self._children.append(ChildProcess(None, settings))

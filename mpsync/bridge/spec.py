@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpsync.model.digests import Fetched
 from mpsync.pipeline.first_stage import ParseTask
 from mpsync.pipeline.progress import Progress
 from mpsync.pipeline.runner import AwaitedItems
 from mpsync.settings import Settings
+
+if TYPE_CHECKING:
+    from mpsync.bridge.process import ChildProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Services:
     known     writes the keys that a task's listing has now to the file given: False when there are none to be had
     top_file  fetch a top file again
     temp_dir  for the text of an index that several parsers share
+    spares    a child that was started ahead (spare.py), to be taken out and used, or nothing
     """
 
     settings: Settings
@@ -45,3 +49,4 @@ class Services:
     top_file: Callable[[str], Awaitable[Fetched | None]]
     temp_dir: Path
     known: Callable[[ParseTask, Path], Awaitable[bool]] = _nothing_known
+    spares: list[ChildProcess] = field(default_factory=list)

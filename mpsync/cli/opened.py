@@ -43,6 +43,13 @@ def has_store(settings: Settings) -> bool:
 @contextmanager
 def server(settings: Settings, imports: tuple[str, ...] = ()) -> Iterator[str]:
     """The database's conninfo; the embedded server is started, and stopped if we are its last user."""
+    with starting(settings, imports) as started:
+        yield started if isinstance(started, str) else started.result()
+
+
+@contextmanager
+def starting(settings: Settings, imports: tuple[str, ...] = ()) -> Iterator[str | InThread]:
+    """The database's conninfo, or what will have it once the embedded server has started."""
     if settings.database is not None:
         for module in imports:
             import_module(module)
@@ -51,14 +58,14 @@ def server(settings: Settings, imports: tuple[str, ...] = ()) -> Iterator[str]:
     from mpsync.store.embedded import EmbeddedServer
 
     embedded = EmbeddedServer(settings.data_dir, on_notice=_notice)
-    started: _InThread | None = None
+    started: InThread | None = None
     try:
         with signals.shielded():
-            started = _InThread(embedded.start)
+            started = InThread(embedded.start)
         signals.raise_if_stopped()
         for module in imports:
             import_module(module)
-        yield started.result()
+        yield started
     finally:
         with signals.shielded():
             if started is not None and not started.is_done:
@@ -134,12 +141,15 @@ def unknown(name: str, names: Sequence[str] = ()) -> ConfigError:
     return ConfigError(f"no repository {name!r}{there}{more}")
 
 
-class _InThread:
+class InThread:
     """A call in a thread of its own; its result or its error when asked for."""
 
     def __init__(self, call: Callable[[], str]) -> None:
         self._result: str | None = None
         self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._has_ended = False
+        self._tell: Callable[[], object] | None = None
         self._thread = threading.Thread(target=self._run, args=(call,), name="start server")
         self._thread.start()
 
@@ -148,6 +158,25 @@ class _InThread:
             self._result = call()
         except BaseException as error:
             self._error = error
+        with self._lock:
+            self._has_ended = True
+            if self._tell is not None:
+                self._tell()
+
+    async def ended(self) -> str:
+        """The result, without blocking the loop. Cancelled, it leaves the call to itself."""
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        with self._lock:
+            if self._has_ended:
+                ended.set()
+            else:
+                self._tell = lambda: loop.call_soon_threadsafe(ended.set)
+        try:
+            await ended.wait()
+        finally:
+            with self._lock:  # a loop that closes may not be spoken to: uvloop's would crash
+                self._tell = None
+        return self.result()
 
     @property
     def is_done(self) -> bool:

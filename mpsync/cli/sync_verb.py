@@ -6,21 +6,24 @@ import argparse
 import os
 import re
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from mpsync.cli.opened import HTTP, has_store, import_for, known, run_async, server, settings_of, unknown
+from mpsync.cli.opened import HTTP, InThread, has_store, import_for, known, run_async, settings_of, starting, unknown
 from mpsync.errors import ConfigError
 from mpsync.settings import Settings
 
 if TYPE_CHECKING:
+    from mpsync.bridge.process import ChildProcess
     from mpsync.core import Storage
     from mpsync.model.remote import Remote
     from mpsync.plugin.repository import Plugin
     from mpsync.store.repositories import Repository
     from mpsync.sync import Request, Summary
 
+_CHILD_IMPORTS = ("mpsync.bridge.spare", "aiomultiprocess.core")
 _IMPORTS = ("psycopg", "mpsync.sync", "mpsync.fetch.session", "mpsync.store.versions")
 
 
@@ -34,10 +37,11 @@ def run_sync(arguments: argparse.Namespace) -> int:
     # Whatever is wrong with the command line is said before a server is started.
     make = _new(arguments) if arguments.plugin is not None else _again(arguments, settings)
     memory = PeakMemory()
+    needs_child = _needs_child(arguments, settings)
+    imports = _imports(arguments) + (_CHILD_IMPORTS if needs_child else ())
     try:
-        with memory, server(settings, _imports(arguments)) as conninfo:
-            summary.seconds["start"] = perf_counter() - began
-            run_async(settings, lambda: _sync(arguments, settings, conninfo, make, summary))
+        with memory, starting(settings, imports) as server:
+            run_async(settings, lambda: _sync(arguments, settings, server, make, needs_child, began))
     finally:
         summary.seconds["total"] = perf_counter() - began
         summary.peak_pss_bytes = memory.peak_bytes
@@ -63,19 +67,41 @@ MakeRequest = Callable[["Repository | None"], "Request"]
 
 
 async def _sync(
-    arguments: argparse.Namespace, settings: Settings, conninfo: str, make: MakeRequest, summary: Summary
+    arguments: argparse.Namespace,
+    settings: Settings,
+    server: str | InThread,
+    make: MakeRequest,
+    needs_child: bool,
+    began_s: float,
 ) -> None:
+    summary: Summary = arguments.summary
     from mpsync.cli.progress_view import watching
     from mpsync.core import Storage
     from mpsync.pipeline.progress import Progress
     from mpsync.sync import heartbeat, sync
 
     progress = Progress()
-    async with heartbeat(summary), Storage.open(settings, conninfo) as storage:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(heartbeat(summary))
+        spares: list[ChildProcess] = []
+        if needs_child:
+            from mpsync.bridge.spare import spare_child
+
+            spares = await stack.enter_async_context(spare_child(settings, arguments.plugin.first_stage))
+        conninfo = server if isinstance(server, str) else await server.ended()
+        summary.seconds["start"] = perf_counter() - began_s
+        storage = await stack.enter_async_context(Storage.open(settings, conninfo))
+        storage.spares = spares
         request = make(await _held(arguments, storage))
         await import_for(request.remote.url)
         with watching(progress, arguments):
             await sync(request, storage, progress, summary)
+
+
+def _needs_child(arguments: argparse.Namespace, settings: Settings) -> bool:
+    """Whether it is certain that something will be parsed: then a child can come up while the database does."""
+    may_have = arguments.plugin is not None and settings.workers != 0
+    return may_have and (arguments.force or not has_store(settings))
 
 
 async def _held(arguments: argparse.Namespace, storage: Storage) -> Repository | None:

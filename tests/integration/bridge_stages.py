@@ -467,3 +467,30 @@ class CutStep(ParseStage):
         if task.context.get("is_killed"):
             os.kill(os.getpid(), signal.SIGKILL)
         busy_wait(60)
+
+
+class OwnPid(FirstStage):
+    """Reports the process it runs in."""
+
+    async def run(self) -> None:
+        self.result["pid"] = os.getpid()
+
+
+class ParsesMany(FirstStage):
+    """Has ``count`` files parsed at once, each as large as a line of text."""
+
+    async def run(self) -> None:
+        file = Path(self.options["file"])
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.options["count"]):
+                found = ParseTask(f"{__name__}:{self.options['step']}", file, {"name": str(number)}, may_cut=False)
+                group.create_task(self.parse(found))
+
+
+class SlowRows(ParseStage):
+    """One row, that names the process; takes a moment, in which others can begin."""
+
+    async def run(self) -> None:
+        self.rows = 1
+        await asyncio.sleep(0.3)
+        await self.put(make_batch([f"{self.task.context['name']} {os.getpid()}"]))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +57,14 @@ class Core:
     """One pipeline behind a bridge. ``await core.run(...)``; afterwards ``result``, ``texts`` and ``progress`` say what came."""
 
     folder: Path
-    workers: int = 1
+    workers: int | None = 1
     settings: dict[str, Any] = field(default_factory=dict)
     recalled: dict[str, int] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
     resolver: Resolver = field(default_factory=Resolver)
     stage: LocalStage | RemoteStage | None = None
     is_started_early: bool = False
+    spares: list[Any] = field(default_factory=list)
 
     @property
     def children(self) -> list[Any]:
@@ -88,6 +89,7 @@ class Core:
         awaited = AwaitedItems()
         settings = Settings(self.folder, workers=self.workers, **self.settings)
         services = Services(settings, self.progress, awaited, None, recall, top_file, self.folder)
+        services = replace(services, spares=self.spares)
         self.stage = first_stage(StageSpec(name if ":" in name else f"bridge_stages:{name}", options or {}), services)
         async with asyncio.timeout(HANG_S):
             try:
