@@ -9,12 +9,16 @@ import lzma
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pysequoia as pgp
 import pytest
 import zstandard
 from command import Command
 from debrepo import KEY
 from upstream import Request, Response, Upstream
+
+from mpsync.store import records
+from mpsync.store.embedded import EmbeddedServer
 
 INDEX = "main/binary-amd64/Packages"
 NAMES = {"md5": "MD5Sum", "sha256": "SHA256", "sha512": "SHA512"}
@@ -340,3 +344,30 @@ def test_what_a_partial_mirror_lacks_or_forbids_is_reported(
 
     assert len(found["skipped"]) == 3
     assert upstream.count("dists/stable/Contents-amd64.gz") == 1
+
+
+async def test_odd_stanzas_are_in_the_database_byte_for_byte(
+    mpsync: Command, upstream: Upstream, keys: Path, suite: Suite
+) -> None:
+    stanzas = [
+        stanza("dos").replace(b"\n", b"\r\n").rstrip(b"\r\n"),
+        b"# a comment\n" + stanza("commented").rstrip(b"\n"),
+        b"X-Long: " + b"d, " * 350_000 + b"end\n" + stanza("long").rstrip(b"\n"),
+        stanza("latin", more="X-Twice: 1\nX-Twice: 2\nMaintainer: caf@\n").replace(b"@", b"\xe9").rstrip(b"\n"),
+        stanza("folded", more="md5SUM: " + "A" * 32 + "\nDepends:\ta,\n .\n\tb  "),  # and no final newline
+    ]
+    text = b"\n\n".join(stanzas)
+    suite.name(INDEX, text)
+    suite.serve(INDEX + ".gz", gzip.compress(text))
+    suite.sign()
+    mpsync.ok(*first(upstream, keys, "byte-for-byte"))
+
+    server = EmbeddedServer(mpsync.data_dir)
+    async with await psycopg.AsyncConnection.connect(server.start(), autocommit=True) as conn:
+        cursor = await conn.execute(
+            "select id from core.content where kind = 'deb.package' and name in ('dos','commented','long','latin','folded')"
+        )
+        found = await records.read(conn, [row[0] for row in await cursor.fetchall()])
+    server.stop()
+
+    assert sorted(found.values()) == sorted(stanzas)

@@ -127,7 +127,7 @@ def _keys(options: Mapping[str, Any]) -> tuple[list[str], str]:
     """Keyring files to verify with, and a digest of their keys; nothing when verification is off."""
     if not options["verify"]:
         return [], "not verified"
-    found = [Path(file) for file in options["keyrings"]] or default_keyrings("debian")
+    found = [Path(file) for file in options["keyrings"]] or [*default_keyrings("debian"), *default_keyrings("ubuntu")]
     if not found:
         raise ConfigError(
             "no keyring found on this machine: give --keyring FILE (for Debian: from its package debian-archive-keyring), "

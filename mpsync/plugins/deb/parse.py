@@ -274,7 +274,9 @@ def _leave_out(
 
 def _check_count(problems: list[MetadataError], where: str) -> None:
     if len(problems) >= MAX_BAD_STANZAS:
-        raise MetadataError(where, f"more than {MAX_BAD_STANZAS} bad stanzas in a row; the first: {problems[0]}")
+        raise MetadataError(
+            where, f"more than {MAX_BAD_STANZAS} bad stanzas within a megabyte; the first: {problems[0]}"
+        )
 
 
 def _problem(where: str, number: int, name: bytes, problem: str, is_unsafe: bool) -> MetadataError:
