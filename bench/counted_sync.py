@@ -19,10 +19,10 @@ def run(counters: int, arguments: list[str]) -> int:
     counting = [Counting() for _ in range(counters)]
     usual = DebPlugin.stages
 
-    def stages(self: Any, recipe: Recipe) -> Recipe:
+    def stages(self: Any, recipe: Recipe, options: Any) -> Recipe:
         for counter in counting:
             recipe = recipe.after(QueryExistingContents, counter)
-        return usual(self, recipe)
+        return usual(self, recipe, options)
 
     DebPlugin.stages = stages  # type: ignore[method-assign]  # a bench's stand-in for a plugin of its own
     try:

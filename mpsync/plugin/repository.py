@@ -139,6 +139,9 @@ class Plugin:
         """What the next probe will compare with, from the first stage's ``result``."""
         return dict(result)
 
-    def stages(self, recipe: Recipe) -> Recipe:
-        """The pipeline behind the first stage; a plugin may insert its own."""
+    def stages(self, recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+        """The pipeline behind the first stage; a plugin may insert its own.
+
+        options  the plugin's and the run's, as the first stage gets them: ``policy``, ``mirror``, ``strict`` among them
+        """
         return recipe

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import Command
@@ -47,7 +49,7 @@ class CountingPlugin(DebPlugin):
     def __init__(self, counting: Counting) -> None:
         self.counting = counting
 
-    def stages(self, recipe: Recipe) -> Recipe:
+    def stages(self, recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
         return recipe.after(QueryExistingContents, self.counting)
 
 
