@@ -281,9 +281,9 @@ class NewVersion:
             await self._conn.execute(self._sql["remember"], values)
 
     async def _check_unique(self, values: dict[str, Any]) -> None:
-        twins = await (await self._conn.execute(self._sql["twins"], values)).fetchall()
-        if not twins:
+        if not values["kinds"] or not await _one(self._conn, self._sql["has_twins"], values):
             return
+        twins = await (await self._conn.execute(self._sql["twins"], values)).fetchall()
         ids = [content_id for *_, twin_ids in twins for content_id in twin_ids]
         cursor = await self._conn.execute(self._sql["first_files"], {"ids": ids})
         files: dict[int, set[tuple[str, str]]] = {}
@@ -296,7 +296,8 @@ class NewVersion:
                 raise AmbiguousUnit(kind, name, version, arch, digests, paths)
 
     async def _count(self, previous: Counts, key: dict[str, Any]) -> Counts:
-        cursor = await self._conn.execute(self._sql["counts"], key)
+        is_first = key["number"] == 1
+        cursor = await self._conn.execute(self._sql["first_counts" if is_first else "counts"], key)
         counts = _unchanged(previous)
         for kind, added, removed in await cursor.fetchall():
             total = counts.get(kind, {}).get("total", 0) + added - removed

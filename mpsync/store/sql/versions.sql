@@ -148,6 +148,24 @@ FROM moved
 JOIN core.content ON content.id = moved.content_id
 GROUP BY content.kind;
 
+-- name: first_counts
+-- Of a first version, in which everything came.
+SELECT content.kind, count(*), 0
+FROM (SELECT DISTINCT content_id FROM core.membership WHERE repository_id = %(repository_id)s) AS member
+JOIN core.content ON content.id = member.content_id
+GROUP BY content.kind;
+
+-- name: has_twins
+-- Whether units of the new version may share kind, name, version and architecture: a sort of hashes, in half the time of one
+-- of texts. Two units whose hashes collide are found to be no twins by the next statement.
+SELECT EXISTS (
+    SELECT FROM core.membership
+    JOIN core.content ON content.id = membership.content_id
+    WHERE membership.repository_id = %(repository_id)s AND membership.removed IS NULL AND content.kind = ANY(%(kinds)s)
+    GROUP BY hashtextextended(concat_ws(' ', content.kind, content.name, content.version, content.arch), 0)
+    HAVING min(content.id) <> max(content.id)
+);
+
 -- name: twins
 -- Units of the new version that share kind, name, version and architecture.
 SELECT content.kind, content.name, content.version, content.arch, array_agg(DISTINCT content.id)
