@@ -19,7 +19,7 @@ Problems = dict[int, tuple[str, str]]
 _ALNUM = string.ascii_letters + string.digits
 _PLAIN_WORD = (_ALNUM + "+-._~^:").encode()
 _PLAIN_PATH = (_ALNUM + "+-._~^/=,@").encode()
-_HTTP = re.compile(r"https?://[^/\s\\@]+(?:/|\Z)", re.IGNORECASE)
+_HTTP = re.compile(r"https?://[^/\s\\@]+(?:/|\Z)")
 MAX_WORD_CHARACTERS = 1024
 MAX_SIZE_DIGITS = 18
 
@@ -55,6 +55,11 @@ def is_word(value: str) -> bool:
         and "/" not in value
         and "\\" not in value
     )
+
+
+def is_label(value: str) -> bool:
+    """Whether ``value`` can be what a unit is known by: an advisory's id, a group's, a module's name."""
+    return bool(value) and len(value) <= MAX_WORD_CHARACTERS and value.isprintable()
 
 
 def numbers(values: Sequence[bytes], what: str) -> tuple[list[int], Problems]:

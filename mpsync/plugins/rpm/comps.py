@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mpsync.plugins.rpm import issues, kinds
+from mpsync.plugins.rpm import columns, issues, kinds
 from mpsync.plugins.rpm.document import COMPS
 from mpsync.plugins.rpm.issues import Issues
 from mpsync.plugins.rpm.xmlsafe import Node, read_records
@@ -50,6 +50,8 @@ def parse_comps(chunks: Iterable[bytes], where: str) -> tuple[list[CompsUnit], I
         ident = "langpacks" if kind == kinds.LANGPACKS else node.value("id")
         if not ident:
             tally.add(issues.INCOMPLETE, f"{where}: <{node.name}> without an id")
+        elif not columns.is_label(ident):
+            tally.add(issues.WORD_ODD, f"{where}: <{node.name}> id {ident[:100]!r}")
         elif (kind, ident) in seen:
             tally.add(issues.DUPLICATE_RECORD, f"{where}: <{node.name}> {ident}")
         else:

@@ -124,13 +124,13 @@ def blocks(
         end = text.rfind(CLOSE)
         if end >= 0:
             end += len(CLOSE)
-            yield text[:end], False
-            text = text[end:]
-            aim = block_bytes
+            rest, text = text[end:], text[:end]
+            yield text, False  # bound to the name, so that a giant is not here twice
+            text, aim = rest, block_bytes
         elif size > max_record_bytes:
             raise MetadataError(where, "package without an end", f"at most {max_record_bytes} bytes")
         else:
-            aim = size * 2  # a giant is joined log(n) times, not once a chunk
+            aim = min(size * 2, max_record_bytes + 1)  # a giant is joined log(n) times, not once a chunk
         held, size = [text], len(text)
     text = b"".join(held)
     end = text.rfind(CLOSE)

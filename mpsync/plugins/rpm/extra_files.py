@@ -45,4 +45,6 @@ def _file(entry: dict[str, object], where: str, accepted: frozenset[str]) -> Ext
             digests[algorithm] = digest.hex()
     if not digests:
         raise MetadataError(where, f"{path}: no checksum that proves the file", " or ".join(sorted(accepted)))
-    return ExtraFile(path, size if isinstance(size, int) and size >= 0 else None, digests)
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 1 << 63:  # JSON's true is no size
+        size = None
+    return ExtraFile(path, size, digests)

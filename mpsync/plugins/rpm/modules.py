@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mpsync.plugin.declare import MetadataError
-from mpsync.plugins.rpm import issues, kinds
+from mpsync.plugins.rpm import columns, issues, kinds
 from mpsync.plugins.rpm.issues import Issues
 
 MAX_DOCUMENT_BYTES = 8 << 20
@@ -212,6 +212,10 @@ def _unit(tree: Tree, raw: bytes, where: str, tally: Issues) -> ModuleUnit | Non
     if missing:
         tally.add(issues.INCOMPLETE, f"{where}: {document} {name or '?'}: no usable {', '.join(missing)}")
         return None
+    for value in (name, stream, context, arch, _text(data, "modified")):
+        if value and not columns.is_label(value):
+            tally.add(issues.WORD_ODD, f"{where}: {document} {name[:100]!r}: {value[:100]!r}")
+            return None
     rpms = _get(_get(data, "artifacts"), "rpms")
     return ModuleUnit(
         kind,

@@ -4,7 +4,7 @@ Flow    chunks of uncompressed text -> runs of whole packages -> regular? one re
 well-formedness check
         : odd? expat's events, that run alone; not cut right, or not well-formed? expat's events, in sequence to the
         end
-Bounds  a block and the largest package (64 MiB) in memory
+Bounds  a block and the largest package (32 MiB), some four times in memory
 Runs    in parse workers; several may share one uncompressed file (``cut.cut_points``, ``read_range``)
 """
 
@@ -127,8 +127,8 @@ class PackageFile(Generic[Block]):
                 return block
         reader = Records(self._document, self._where)
         try:
-            records = reader.feed(self._document.open_tag + piece) + reader.feed(self._document.close_tag)
-            records += reader.close()
+            records = reader.feed(self._document.open_tag)  # apart: a giant is not to be copied
+            records += reader.feed(piece) + reader.feed(self._document.close_tag) + reader.close()
         except MetadataError:
             return None  # in sequence: there the error says where
         return self._sorted_out(records)

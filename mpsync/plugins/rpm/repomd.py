@@ -17,6 +17,7 @@ from mpsync.plugins.rpm.xmltext import utf8
 
 MAX_REPOMD_BYTES = 16 << 20
 PATH = "repodata/repomd.xml"
+_TOP_FILES = frozenset((PATH, f"{PATH}.asc", f"{PATH}.key"))
 
 PARSED = ("primary", "filelists", "other", "updateinfo", "group", "modules")
 """Roles whose files are read; ``group`` is comps.xml, whatever its record is called."""
@@ -146,6 +147,8 @@ def _record(node: Node, raw: bytes, where: str) -> RepomdRecord:
         location = columns.location(place.get("href"))
     except UnsafePath as exc:
         raise UnsafePath(here, exc.problem, exc.expected, exc.got) from None
+    if location in _TOP_FILES and not base:
+        raise UnsafePath(here, "location is that of repomd.xml itself", "a file of its own", repr(location))
     return RepomdRecord(
         kind,
         location,

@@ -17,6 +17,8 @@ NAMES = (".treeinfo", "treeinfo")
 """Where it may be, tried in this order."""
 MAX_TREEINFO_BYTES = 4 << 20
 MAX_FILES = 10_000
+MAX_VARIANTS = 256
+"""Each is a repository that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,10 @@ def parse_treeinfo(data: bytes, where: str, accepted: frozenset[str] = ACCEPTED)
         raw=data,
     )
     made.variants = _variants(sections, made.issues, where)
+    if len(made.variants) > MAX_VARIANTS:
+        raise MetadataError(
+            where, "too many variants in a treeinfo", f"at most {MAX_VARIANTS}", str(len(made.variants))
+        )
     made.files = _files(sections, made.issues, where, accepted)
     return made
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from mpsync.plugins.rpm import issues
+from mpsync.plugins.rpm import columns, issues
 from mpsync.plugins.rpm.document import UPDATEINFO
 from mpsync.plugins.rpm.issues import Issues
 from mpsync.plugins.rpm.xmlsafe import Node, Record, read_records
@@ -92,6 +92,9 @@ def parse_updateinfo(chunks: Iterable[bytes], where: str, tally: Issues) -> Iter
         advisory = advisory_of(record)
         if not advisory.id:
             tally.add(issues.INCOMPLETE, f"{where}: <update> without an id")
+            continue
+        if not columns.is_label(advisory.id):
+            tally.add(issues.WORD_ODD, f"{where}: <update> id {advisory.id[:100]!r}")
             continue
         for what, date in (("issued", advisory.issued), ("updated", advisory.updated)):
             if date and parse_date(date) is None:

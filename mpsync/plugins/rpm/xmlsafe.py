@@ -26,7 +26,8 @@ MAX_DEPTH = 32
 MAX_ATTRIBUTES_BYTES = 1 << 16
 MAX_TOKEN_BYTES = 4 << 20
 """A tag or comment longer than this is refused: expat before 2.6 reads an unfinished token anew with every chunk."""
-MAX_RECORD_BYTES = 64 << 20
+MAX_RECORD_BYTES = 32 << 20
+"""A package of 400,000 files. Some four copies of a record are in memory at once: tests/acceptance/test_rpm_hostile.py."""
 FEED_BYTES = 1 << 18
 
 _COMPS_DOCTYPE = ("comps", "comps.dtd", "-//Red Hat, Inc.//DTD Comps info//EN")
@@ -199,7 +200,8 @@ class Records:
         if depth == 1 and self._begin is not None:
             begin, self._begin = self._begin, None
             end = _end_of(self._buffer, begin - self._base, node.close - self._base)
-            raw, rewritten = bytes(self._buffer[begin - self._base : end]), False
+            with memoryview(self._buffer) as view, view[begin - self._base : end] as part:  # one copy, not two
+                raw, rewritten = bytes(part), False
             if self._rewriter is not None:
                 new = self._rewriter.finish()
                 raw, rewritten = (raw, False) if new is None else (new, True)

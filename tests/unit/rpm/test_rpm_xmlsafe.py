@@ -106,7 +106,7 @@ def test_what_never_ends_is_refused_in_bounded_memory(start: bytes, piece: bytes
     finally:
         tracemalloc.stop()
 
-    assert peak < 400 << 20  # of 250 MiB offered as text that has no end; 64 MiB is the largest record
+    assert peak < 200 << 20  # of 250 MiB offered as text that has no end; 32 MiB is the largest record
 
 
 def test_a_large_package_is_read_by_events_and_kept_whole() -> None:
