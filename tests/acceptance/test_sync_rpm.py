@@ -9,6 +9,7 @@ import pytest
 from command import Command
 from rpmrepo import ASC, REPOMD, RpmRepo, advisory, comps, group, module, updateinfo
 from stored import stored
+from test_no_child import REPORT, pythons
 from upstream import Upstream
 
 KINDS = {"primary": "rpm.package", "filelists": "rpm.filelists", "other": "rpm.other"}
@@ -81,6 +82,22 @@ def test_an_unchanged_repository_costs_its_top_files_and_no_version(
     assert found["stages"] == [], "nothing was parsed"
     assert sorted(request.path for request in upstream.of()) == [".treeinfo", REPOMD, "treeinfo"]
     assert totals(found)["rpm.package"] == 3
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_an_unchanged_repository_starts_no_child(
+    mpsync: Command, upstream: Upstream, repo: RpmRepo, tmp_path: Path, workers: str
+) -> None:
+    log = tmp_path / "log"
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(REPORT.format(log=str(log)))
+    reporting = Command(mpsync.data_dir, PYTHONPATH=str(tmp_path / "site"), MPSYNC_WORKERS=workers)
+
+    _, first = pythons(reporting, log, "sync", "rpm", repo.publish(upstream), "--name", f"childless{workers}")
+    _, second = pythons(reporting, log, "sync", f"childless{workers}")
+
+    assert len(first) > 1
+    assert len(second) == 1, second
 
 
 def test_only_files_that_changed_are_read_again(mpsync: Command, upstream: Upstream, repo: RpmRepo) -> None:

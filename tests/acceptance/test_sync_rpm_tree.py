@@ -94,7 +94,7 @@ def test_an_image_with_other_bytes_is_an_error(own_command: Command, upstream: U
     assert error["type"] == "DigestMismatch"
     assert error["url"].endswith("images/boot.iso")
     assert own_command.ok("show", "bad")["version"] == 0
-    assert own_command.left_behind() == {}
+    assert "files" not in own_command.left_behind()
 
 
 def test_an_image_that_is_missing_is_an_error_or_left_out(
@@ -106,8 +106,41 @@ def test_an_image_that_is_missing_is_an_error_or_left_out(
 
     error = own_command.fails(*arguments)
 
+    left = own_command.ok(*arguments, "--skip-failed")
+
     assert error["type"] == "NotFound"
     assert error["url"].endswith("images/boot.iso")
+    assert any("images/boot.iso" in skipped["what"] + skipped["why"] for skipped in left["skipped"])
+
+
+@pytest.mark.parametrize("path", ["../vmlinuz", "/boot/vmlinuz", "http://a.example/vmlinuz"])
+def test_an_image_outside_of_the_tree_is_refused(
+    mpsync: Command, upstream: Upstream, repo: RpmRepo, name: str, path: str
+) -> None:
+    upstream.serve(".treeinfo", f"[general]\nname = T\n[images-x86_64]\nkernel = {path}\n".encode())
+    arguments = ("sync", "rpm", repo.publish(upstream), "--name", name)
+
+    error = mpsync.fails(*arguments)
+    left = mpsync.ok(*arguments, "--skip-failed")
+
+    assert error["type"] == "RefusedRecord"
+    assert path in error["message"]
+    assert any("location-unsafe" in skipped["why"] for skipped in left["skipped"])
+
+
+def test_an_image_with_a_weak_checksum_only_is_left_out_and_reported_unless_it_is_allowed(
+    mpsync: Command, upstream: Upstream, repo: RpmRepo, name: str
+) -> None:
+    upstream.serve("images/vmlinuz", KERNEL)
+    checksum = f"sha1:{hashlib.sha1(KERNEL).hexdigest()}"
+    upstream.serve(".treeinfo", f"[general]\nname = T\n[checksums]\nimages/vmlinuz = {checksum}\n".encode())
+    url = repo.publish(upstream)
+
+    found = mpsync.ok("sync", "rpm", url, "--name", name)
+    mpsync.ok("sync", "rpm", url, "--name", name, "--allow-weak-digests", "--policy", "immediate")
+
+    assert any("checksum-weak" in skipped["why"] for skipped in found["skipped"])
+    assert held_files(mpsync, name)["images/vmlinuz"] == KERNEL
 
 
 def test_a_changed_treeinfo_is_synced_though_repomd_is_the_same(

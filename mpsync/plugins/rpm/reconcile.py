@@ -41,6 +41,17 @@ _ANY_CHECKSUM = frozenset(("sha512", "sha384", "sha256", "sha224", "sha1", "md5"
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """One of the repository's. is_read: in this sync; is_current: read, or upstream's file is the one read before."""
+
+    id: int
+    name: str
+    is_exact: bool
+    is_read: bool
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Twins:
     """Units that claim one name: ids, and which of them upstream lists now; those from before come first."""
 
@@ -57,6 +68,15 @@ class Twins:
         return f"{self.name}-{self.version}.{self.arch}"
 
 
+NO_LISTING = Listing(0, "", False, False, False)
+
+
+def _folder(name: str) -> str:
+    """The repository's folder of a listing's name: "" or with a trailing slash."""
+    head, slash, _ = name.rpartition("/")
+    return head + slash
+
+
 async def reconcile(draft: Draft, options: Mapping[str, Any], result: Mapping[str, Any]) -> None:
     """Settle all claims; what is left out is reported."""
     await _Reconciler(draft, options, result).run()
@@ -66,19 +86,21 @@ class _Reconciler:
     def __init__(self, draft: Draft, options: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         self._draft, self._options = draft, options
         self._fingerprints: Mapping[str, Any] = result.get("fingerprints", {})
-        self._listings: dict[str, int] = {}
+        self._all: dict[str, Listing] = {}
+        self._listings: dict[str, int] = {}  # those that were read now
         self._names: dict[int, str] = {}
         self._is_exact = True
         self._tally = Issues()
         self._lost: dict[str, set[bytes]] = {}  # {folder: pkgids of packages that another build replaced}
 
     async def run(self) -> None:
-        found = await self._rows("news")
-        self._listings = {name: listing_id for listing_id, name, _ in found}
-        self._names = {listing_id: name for name, listing_id in self._listings.items()}
-        self._is_exact = all(is_exact for *_, is_exact in found)
-        if not found:
+        found = [Listing(*row) for row in await self._rows("news")]
+        if not any(listing.is_read for listing in found):
             return
+        self._all = {listing.name: listing for listing in found}
+        self._listings = {listing.name: listing.id for listing in found if listing.is_read}
+        self._names = {listing.id: listing.name for listing in found}
+        self._is_exact = found[0].is_exact
         await self._settle_twins()
         if not self._is_exact:
             await self._drop_old_files()
@@ -94,9 +116,6 @@ class _Reconciler:
     async def _twins(self, wanted: Sequence[str], listing_ids: Iterable[int] | None = None) -> list[Twins]:
         ids = list(self._listings.values() if listing_ids is None else listing_ids)
         return [Twins(*row) for row in await self._rows("twins", listing_ids=ids, kinds=list(wanted))]
-
-    def _folder(self, listing_id: int) -> str:
-        return self._names[listing_id].rpartition("/")[0]
 
     # --- twins -------------------------------------------------------------------------------------------------------
 
@@ -126,7 +145,7 @@ class _Reconciler:
         if not self._is_exact and any(twins.new[at] for at in same):
             same = [at for at in same if twins.new[at]]
         lost = {block.pkgids[0] for block in found} - {pkgid}
-        self._lost.setdefault(self._folder(twins.listing_id), set()).update(lost)
+        self._lost.setdefault(_folder(self._names[twins.listing_id]), set()).update(lost)
         for block in found:
             if block.pkgids[0] in lost:
                 stays = f"{found[chosen].paths[0]} (pkgid {pkgid.hex()}, built {times[chosen]})"
@@ -195,21 +214,28 @@ class _Reconciler:
     # --- file lists and changelogs -----------------------------------------------------------------------------------
 
     async def _settle_file_records(self) -> None:
-        folders = {name[: -len("primary")] for name in self._listings if name.rpartition("/")[2] == "primary"}
+        """Wherever the file or its primary was read: one that didn't change may have lost a package, or got one back."""
         for role, kind in _FILE_KINDS.items():
-            listing_ids = [found for name, found in self._listings.items() if name.rpartition("/")[2] == role]
-            if not listing_ids:
-                continue
-            if self._lost or not self._is_exact:
-                for twins in await self._twins((kind,), listing_ids):
+            found = [listing for name, listing in self._all.items() if name.rpartition("/")[2] == role]
+            found = [listing for listing in found if listing.is_read or self._is_primary_new(listing)]
+            if found and (self._lost or not self._is_exact):
+                for twins in await self._twins((kind,), [listing.id for listing in found]):
                     await self._draft.withdraw(await self._file_twins(twins))
-            for listing_id in listing_ids:
-                await self._settle_one(role, listing_id, folders)
+            for listing in found:
+                await self._settle_one(role, listing)
+
+    def _is_primary_new(self, listing: Listing) -> bool:
+        """Read now; or without a package now, which leaves no trace of reading."""
+        primary = self._primary_of(listing)
+        return primary.is_read or not primary.is_current
+
+    def _primary_of(self, listing: Listing) -> Listing:
+        return self._all.get(f"{_folder(listing.name)}primary", NO_LISTING)
 
     async def _file_twins(self, twins: Twins) -> list[tuple[int, int]]:
         """Those of builds that went, and old wordings."""
         raws = await self._draft.raw(twins.ids)
-        lost = self._lost.get(self._folder(twins.listing_id), set())
+        lost = self._lost.get(_folder(self._names[twins.listing_id]), set())
         pkgids = {unit: _file_record(twins.kind, raws[unit]).pkgids[0] for unit in twins.ids}
         stay = [unit for unit in twins.ids if pkgids[unit] not in lost]
         newest_ids = {unit for unit, is_new in zip(twins.ids, twins.new, strict=True) if is_new}
@@ -217,17 +243,16 @@ class _Reconciler:
             stay = [unit for unit in stay if unit in newest_ids]
         return [(unit, twins.listing_id) for unit in twins.ids if unit not in stay]
 
-    async def _settle_one(self, role: str, listing_id: int, folders: set[str]) -> None:
+    async def _settle_one(self, role: str, listing: Listing) -> None:
         """Nothing to do where the file speaks of primary's packages, which the fingerprints show in nearly all cases."""
-        name = self._names[listing_id]
-        folder = name[: -len(role)]
-        ours, theirs = self._fingerprints.get(f"{folder}primary"), self._fingerprints.get(name)
+        folder = _folder(listing.name)
         if self._options["retain"]:
-            primary_id = self._listings.get(f"{folder}primary")
-            rows = await self._rows("strays", listing_ids=[listing_id], primary_id=primary_id)
-            await self._draft.withdraw([(content_id, listing) for content_id, listing in rows])
-        elif ours is None or ours != theirs:
-            await self._crosscheck(role, folder, listing_id)
+            rows = await self._rows("strays", listing_ids=[listing.id], primary_id=self._primary_of(listing).id)
+            await self._draft.withdraw([(content_id, listing_id) for content_id, listing_id in rows])
+            return
+        ours, theirs = self._fingerprints.get(f"{folder}primary"), self._fingerprints.get(listing.name)
+        if listing.is_current and (ours is None or ours != theirs):
+            await self._crosscheck(role, folder, listing.id)
 
     async def _crosscheck(self, role: str, folder: str, listing_id: int) -> None:
         """Record by record: the files disagree, or one of them is remembered from another repository."""

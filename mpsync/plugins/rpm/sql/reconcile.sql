@@ -1,11 +1,13 @@
 -- What only the whole of a version shows. pg_temp.draft and pg_temp.drafting: see store/draft.py.
 
 -- name: news
--- The listings that were read now, and whether the version equals upstream.
-SELECT listing.id, listing.name, drafting.is_exact
+-- The repository's listings: whether each was read now, whether upstream has it now (read, or known to be unchanged), and
+-- whether the version equals upstream.
+SELECT listing.id, listing.name, drafting.is_exact,
+    listing.id IN (SELECT listing_id FROM pg_temp.seen),
+    listing.id IN (SELECT listing_id FROM pg_temp.seen UNION ALL SELECT listing_id FROM pg_temp.carried)
 FROM pg_temp.drafting
-JOIN core.listing ON listing.repository_id = drafting.repository_id
-WHERE listing.id IN (SELECT listing_id FROM pg_temp.seen);
+JOIN core.listing ON listing.repository_id = drafting.repository_id;
 
 -- name: twins
 -- Units of one listing that share kind, name, version and architecture; those that upstream lists now are told apart.
