@@ -36,7 +36,7 @@ from mpsync.plugins.rpm.generation import (
     strongest,
     top_item,
 )
-from mpsync.plugins.rpm.issues import Issues
+from mpsync.plugins.rpm.issues import Issues, RefusedRecord
 from mpsync.plugins.rpm.packages import BadCut
 from mpsync.plugins.rpm.parse_primary import PARSER_VERSION
 from mpsync.plugins.rpm.repomd import PATH, RepomdRecord
@@ -87,6 +87,9 @@ class RpmFirstStage(FirstStage):
     def _read_tree(self) -> Treeinfo | None:
         for name, (path, _, _) in self.options["top"]["tree"].items():
             tree = parse_treeinfo(Path(path).read_bytes(), name, accepted_algorithms(self.options))
+            unsafe = tree.issues.by_code.get(issues.LOCATION_UNSAFE)
+            if unsafe is not None and self.options["strict"]:  # weak checksums are only reported: old trees have them
+                raise RefusedRecord(name, str(unsafe))
             self._report(tree.issues, name)
             return tree
         return None
