@@ -3,9 +3,12 @@
 -- name: news
 -- The repository's listings: whether each was read now, whether upstream has it now (read, or known to be unchanged), and
 -- whether the version equals upstream.
+WITH read AS MATERIALIZED (
+    SELECT DISTINCT listing_id FROM pg_temp.seen
+)
 SELECT listing.id, listing.name, drafting.is_exact,
-    listing.id IN (SELECT listing_id FROM pg_temp.seen),
-    listing.id IN (SELECT listing_id FROM pg_temp.seen UNION ALL SELECT listing_id FROM pg_temp.carried)
+    listing.id IN (SELECT listing_id FROM read),
+    listing.id IN (SELECT listing_id FROM read UNION ALL SELECT listing_id FROM pg_temp.carried)
 FROM pg_temp.drafting
 JOIN core.listing ON listing.repository_id = drafting.repository_id;
 
