@@ -167,6 +167,7 @@ def encode_batch(batch: Batch, tickets: dict[int, int], released: list[int]) -> 
         else {},
         "segments": [[segment.size, len(segment.data), segment.is_packed] for segment in batch.raw.segments],
         "starts": batch.starts,
+        "refers": {str(row): list(map(list, found)) for row, found in batch.refers.items()},
         "items": {str(row): _item_extras(batch.items[row], ticket) for row, ticket in tickets.items()},
         "released": released,
     }
@@ -214,6 +215,8 @@ def decode_batch(body: bytes) -> tuple[Batch, dict[int, int], list[int]]:
     )
     for slot, (path, size_bytes, digests, url) in header["fetched"].items():
         batch.slots.fetched[int(slot)] = Fetched(Path(path), size_bytes, digests, url)
+    for row_text, found in header["refers"].items():
+        batch.refers[int(row_text)] = list(map(tuple, found))
     tickets: dict[int, int] = {}
     for row_text, (ticket, extra_data, on_failure) in header["items"].items():
         row = int(row_text)

@@ -59,7 +59,11 @@ def _check_extras(header: dict[str, Any]) -> None:
     _must(digests is None or (_is_list(digests, files) and all(map(_are_digests, digests))), header, "digests")
     unknown = header["unknown"]
     _must(_is_list(unknown) and _are(unknown, int) and all(0 <= slot < files for slot in unknown), header, "unknown")
-    for name, bound, is_right in (("fetched", files, _is_fetched), ("items", rows, _is_item)):
+    for name, bound, is_right in (
+        ("fetched", files, _is_fetched),
+        ("items", rows, _is_item),
+        ("refers", rows, _are_references),
+    ):
         found = header[name]
         _must(isinstance(found, dict), header, name)
         _must(
@@ -106,6 +110,10 @@ def _are_digests(value: Any) -> bool:
 
 def _is_fetched(value: Any) -> bool:
     return _is_list(value, 4) and _are((value[0], value[3]), str) and _are([value[1]], int) and _are_digests(value[2])
+
+
+def _are_references(value: Any) -> bool:
+    return _is_list(value) and all(_is_list(found, 4) and _are(found, str) for found in value)
 
 
 def _is_item(value: Any) -> bool:

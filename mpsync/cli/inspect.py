@@ -172,7 +172,12 @@ async def _content(storage: Storage, arguments: argparse.Namespace) -> None:
                 return
             async for unit in units:
                 held = "" if unit.held >= unit.files else f"  ({unit.files - unit.held} deferred)"
-                print(printable(f"{unit.kind:<14} {unit.name:<34} {unit.version:<26} {unit.arch:<8}{held}").rstrip())
+                named = f"  (of {', '.join(unit.referred_by)})" if unit.referred_by else ""
+                print(
+                    printable(
+                        f"{unit.kind:<14} {unit.name:<34} {unit.version:<26} {unit.arch:<8}{held}{named}"
+                    ).rstrip()
+                )
 
 
 def _unit_json(unit: Unit) -> dict[str, Any]:
@@ -184,6 +189,8 @@ def _unit_json(unit: Unit) -> dict[str, Any]:
         "listings": unit.listings,
         "files": unit.files,
         "held": unit.held,
+        **({"refers": unit.refers} if unit.refers else {}),
+        **({"referred_by": unit.referred_by} if unit.referred_by else {}),
     }
 
 

@@ -7,6 +7,7 @@ name and version of a package that another repository trusts. An *artifact* is b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,18 +17,22 @@ import orjson
 from mpsync.errors import PluginError
 from mpsync.model.digests import Expected
 
+Reference = tuple[str, str, str, str]
+"""Kind, name, version and architecture of a unit, as another unit names it."""
+
 
 class Content:
     """A unit of content. Plugin authors subclass it, set ``KIND`` and may add properties that read ``raw``.
 
     raw      the upstream record, byte for byte: a stanza, an XML element, or canonical JSON for a kind without one
     name, version, arch   the few fields people search by
+    refers   (kind, name, version, arch) of each other unit that this one speaks of, such as a module's packages
     pk       database id once saved, else None
     """
 
     KIND: ClassVar[str] = ""
     _classes: ClassVar[dict[str, type[Content]]] = {}
-    __slots__ = ("_key", "arch", "kind", "local_paths", "name", "pk", "raw", "version")
+    __slots__ = ("_key", "arch", "kind", "local_paths", "name", "pk", "raw", "refers", "version")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -41,6 +46,7 @@ class Content:
         if not self.kind:
             raise PluginError(f"{type(self).__name__} has no KIND and was given no kind")
         self.raw, self.name, self.version, self.arch = raw, name, version, arch
+        self.refers: Sequence[Reference] = ()
         self.pk: int | None = None
         self._key: bytes | None = None
         self.local_paths: dict[str, Path] = {}
@@ -50,7 +56,7 @@ class Content:
         """The unit behind a row; of the class that declared ``kind``, without running its constructor."""
         made = object.__new__(cls._classes.get(kind, Content))
         made.kind, made.raw, made.name, made.version, made.arch = kind, raw, name, version, arch
-        made.pk, made._key, made.local_paths = pk, key, {}
+        made.pk, made._key, made.local_paths, made.refers = pk, key, {}, ()
         return made
 
     @property

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mpsync.errors import PluginError
-from mpsync.model.content import Artifact, Content
+from mpsync.model.content import Artifact, Content, Reference
 from mpsync.model.digests import Fetched
 from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
 from mpsync.pipeline.raw import RawRun, Segment, pack_records, pack_run
@@ -30,11 +30,12 @@ class Batch:
     ids       content id in the database; 0 = not known yet
     slots     the rows' artifacts
     items     {row: item} for rows that were declared as items or viewed as such; identity is kept, for waiters
+    refers    {row: the units that it speaks of, by kind, name, version and architecture}; few rows have any
     remote    what DeclarativeArtifacts made from a row download with; set in the core only
     saved_now ids of the units that this run saved itself: nobody else can have written of them yet
     """
 
-    __slots__ = (*_LISTS, "__weakref__", "items", "raw", "remote", "saved_now", "slots")
+    __slots__ = (*_LISTS, "__weakref__", "items", "raw", "refers", "remote", "saved_now", "slots")
 
     kinds: list[str]
     keys: list[bytes]
@@ -53,6 +54,7 @@ class Batch:
         self.remote = remote
         self.slots = Slots() if slots is None else slots
         self.items: dict[int, DeclarativeContent] = {}
+        self.refers: dict[int, Sequence[Reference]] = {}
         self.saved_now: set[int] = set()
 
     def __len__(self) -> int:
@@ -113,6 +115,7 @@ class Batch:
             self.archs[row],
             self.ids[row] or None,
         )
+        content.refers = self.refers.get(row, ())
         for slot in self.slots.of(row):
             fetched = self.slots.fetched[slot]
             if fetched is not None:
@@ -180,10 +183,12 @@ class Batch:
         for column in _LISTS:
             source = getattr(self, column)
             setattr(taken, column, [source[row] for row in rows])
-        if self.items:
+        if self.items or self.refers:
             for at, row in enumerate(rows):
                 if row in self.items:
                     taken._own(at, self.items[row])
+                if row in self.refers:
+                    taken.refers[at] = self.refers[row]
         return taken
 
     def _own(self, row: int, item: DeclarativeContent) -> None:
@@ -205,6 +210,7 @@ class Batch:
             for column in _LISTS:
                 if column != "starts":
                     getattr(whole, column).extend(getattr(batch, column))
+            whole.refers.update((shift + row, found) for row, found in batch.refers.items())
             for row, item in batch.items.items():
                 whole._own(shift + row, item)
             run, starts = batch.raw, batch.starts
@@ -245,6 +251,8 @@ class Batch:
             made.ids.append(content.pk or 0)
             runs.append(content.raw)
             at += len(content.raw)
+            if content.refers:
+                made.refers[row] = content.refers
             for d_artifact in item.d_artifacts:
                 _add_slot(made.slots, row, d_artifact)
                 if made.remote is None and d_artifact.remote is not UPSTREAM:

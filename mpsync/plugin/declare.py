@@ -6,7 +6,7 @@ Loads neither a database driver nor an HTTP library; a child process imports thi
 from __future__ import annotations
 
 from mpsync.errors import ConfigError, MetadataError, MpsyncError, PluginError, TrustError, UnsafePath, UpstreamError
-from mpsync.model.content import Artifact, Content, content_key, file_record
+from mpsync.model.content import Artifact, Content, Reference, content_key, file_record
 from mpsync.model.digests import ACCEPTED, STRENGTH, Expected, Fetched
 from mpsync.model.paths import MAX_PATH_BYTES, safe_relative_path
 from mpsync.pipeline.batch import Batch
@@ -35,6 +35,7 @@ __all__ = [
     "ParseTask",
     "Parsed",
     "PluginError",
+    "Reference",
     "Slots",
     "Stage",
     "TrustError",

@@ -23,6 +23,7 @@ _IDS_PER_BLOCK = 4096
 CONFLICT_TRIES = 20
 
 _CONTENT = ("id", "block_id", "block_offset", "raw_bytes", "key", "kind", "name", "version", "arch")
+_REFERENCE = ("content_id", "kind", "name", "version", "arch")
 _CONTENT_ARTIFACT = ("content_id", "ordinal", "path", "artifact_id")
 
 Hook = Callable[[Connection, Batch], Awaitable[None]]
@@ -99,8 +100,16 @@ async def _insert(conn: Connection, batch: Batch, new: list[int], packed: record
         [batch.archs[row] for row in new],
     )
     await copy_in(conn, "core.content", _CONTENT, (copy_text(_CONTENT, columns),))
+    await _save_references(conn, batch, dict(zip(new, ids, strict=True)))
     id_by_key = dict(zip((batch.keys[row] for row in new), ids, strict=True))
     return {row: id_by_key[batch.keys[row]] for row, content_id in enumerate(batch.ids) if not content_id}
+
+
+async def _save_references(conn: Connection, batch: Batch, ids: Mapping[int, int]) -> None:
+    named = [(ids[row], *found) for row, refers in batch.refers.items() if row in ids for found in refers]
+    if named:
+        columns = tuple(map(list, zip(*named, strict=True)))
+        await copy_in(conn, "core.reference", _REFERENCE, (copy_text(_REFERENCE, columns),))
 
 
 async def fill_artifacts(

@@ -62,7 +62,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """files: how many the unit has; held: how many of them we have."""
+    """files: how many the unit has; held: how many of them we have. refers, referred_by: units of the version that it speaks
+    of, and that speak of it, as ``kind name version arch``."""
 
     kind: str
     name: str
@@ -71,6 +72,8 @@ class Unit:
     listings: tuple[str, ...]
     files: int
     held: int
+    refers: tuple[str, ...] = ()
+    referred_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +136,8 @@ async def content(conn: Connection, repository: Repository, selection: Selection
     """Units by kind, name, version and architecture. Close it (``aclosing``): it holds a cursor of ``conn``."""
     values = {"repository_id": repository.id, **selection.values}
     async with aclosing(_stream(conn, "content", values)) as rows:
-        async for _, kind, name, version, arch, listings, files, held in rows:
-            yield Unit(kind, name, version, arch, tuple(listings), files, held)
+        async for _, kind, name, version, arch, listings, files, held, refers, referred_by in rows:
+            yield Unit(kind, name, version, arch, tuple(listings), files, held, tuple(refers), tuple(referred_by))
 
 
 async def diff(conn: Connection, repository: Repository, old: int, new: int) -> AsyncGenerator[Change, None]:

@@ -12,10 +12,41 @@ ORDER BY repository.name COLLATE "C";
 SELECT number, created_at, counts FROM core.version WHERE repository_id = %(repository_id)s ORDER BY number;
 
 -- name: content
--- The units of one version, with the listings they stand in, and how many of their files we hold.
+-- The units of one version, with the listings they stand in, how many of their files we hold, and which units of the version they
+-- speak of, or are spoken of by.
+WITH speaker AS (
+    SELECT DISTINCT reference.content_id, reference.kind, reference.name, reference.version, reference.arch
+    FROM core.reference
+    JOIN core.membership ON membership.content_id = reference.content_id
+    WHERE membership.repository_id = %(repository_id)s AND membership.added <= %(number)s
+        AND (membership.removed IS NULL OR membership.removed > %(number)s)
+), relation AS (
+    SELECT DISTINCT speaker.content_id AS speaker_id, content.id AS named_id
+    FROM speaker
+    JOIN core.content ON content.kind = speaker.kind AND content.name = speaker.name
+        AND content.version = speaker.version AND content.arch = speaker.arch
+    JOIN core.membership ON membership.content_id = content.id
+    WHERE membership.repository_id = %(repository_id)s AND membership.added <= %(number)s
+        AND (membership.removed IS NULL OR membership.removed > %(number)s)
+), refers AS (
+    SELECT relation.speaker_id AS id,
+        array_agg(concat_ws(' ', nullif(content.kind, ''), content.name, nullif(content.version, ''), nullif(content.arch, ''))
+            ORDER BY content.name COLLATE "C", content.version COLLATE "C", content.arch COLLATE "C") AS labels
+    FROM relation
+    JOIN core.content ON content.id = relation.named_id
+    GROUP BY relation.speaker_id
+), referred AS (
+    SELECT relation.named_id AS id,
+        array_agg(concat_ws(' ', nullif(content.kind, ''), content.name, nullif(content.version, ''), nullif(content.arch, ''))
+            ORDER BY content.name COLLATE "C", content.version COLLATE "C", content.arch COLLATE "C") AS labels
+    FROM relation
+    JOIN core.content ON content.id = relation.speaker_id
+    GROUP BY relation.named_id
+)
 SELECT unit.id, unit.kind, unit.name, unit.version, unit.arch, unit.listings,
     (SELECT count(DISTINCT ordinal) FROM core.remote_artifact WHERE content_id = unit.id),
-    (SELECT count(*) FROM core.content_artifact WHERE content_id = unit.id)
+    (SELECT count(*) FROM core.content_artifact WHERE content_id = unit.id),
+    coalesce(refers.labels, '{}'), coalesce(referred.labels, '{}')
 FROM (
     SELECT content.id, content.kind, content.name, content.version, content.arch, member.listings
     FROM (
@@ -28,8 +59,10 @@ FROM (
     ) AS member
     JOIN core.content ON content.id = member.content_id
     WHERE content.kind = ANY(%(kinds)s) AND content.name LIKE %(pattern)s
-    ORDER BY content.kind COLLATE "C", content.name COLLATE "C", content.version COLLATE "C", content.arch COLLATE "C", content.id
-) AS unit;
+) AS unit
+LEFT JOIN refers ON refers.id = unit.id
+LEFT JOIN referred ON referred.id = unit.id
+ORDER BY unit.kind COLLATE "C", unit.name COLLATE "C", unit.version COLLATE "C", unit.arch COLLATE "C", unit.id;
 
 -- name: diff
 -- Units that are in one of two versions and not in the other. true = it came.

@@ -31,6 +31,16 @@ CREATE TABLE core.content (
     arch text NOT NULL
 );
 
+-- Which other units a unit speaks of, by what they are called: a module names its packages.
+CREATE TABLE core.reference (
+    content_id bigint NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    version text NOT NULL,
+    arch text NOT NULL
+);
+CREATE INDEX reference_by_content ON core.reference (content_id);
+
 -- Bytes we hold, content-addressed on disk.
 CREATE TABLE core.artifact (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT artifact_pk PRIMARY KEY,
