@@ -72,8 +72,10 @@ class ProbeUpstream:
     """A plugin's view of the upstream while it probes."""
 
     def __init__(self, fetcher: Fetcher, remote: Remote) -> None:
+        from mpsync.fetch.reach import shown
+
         self._fetcher, self._remote = fetcher, remote
-        self.url = remote.url
+        self.url = shown(remote.url)
 
     def is_own(self, url: str) -> bool:
         from mpsync.model.remote import Remote

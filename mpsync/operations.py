@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from mpsync.core import RemoteHandle, Storage
+from mpsync.core import ProbeUpstream, RemoteHandle, Storage
 from mpsync.model.remote import Remote
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.budget import ResourceBudget
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mpsync.fetch.session import Fetcher
+    from mpsync.plugin.repository import Plugin
     from mpsync.store.db import Connection, Database
     from mpsync.store.queries import Files, Selection
     from mpsync.store.repositories import Repository
@@ -40,12 +41,17 @@ PAGE_ROWS = 500
 
 @dataclass(slots=True)
 class FetchRequest:
-    """What to fetch. on_failure: the first file that can't be had ends the fetch, or is left out and reported."""
+    """What to fetch.
+
+    on_failure  the first file that can't be had ends the fetch, or is left out and reported
+    plugin      the repository's; it knows the mirrors. None: only the base URL is asked
+    """
 
     repository: Repository
     selection: Selection
     remote: Remote
     on_failure: Literal["strict", "skip"] = "strict"
+    plugin: Plugin | None = None
 
 
 @dataclass(slots=True)
@@ -71,6 +77,10 @@ async def fetch(request: FetchRequest, storage: Storage, fetcher: Fetcher, progr
             if not before.deferred:
                 return FetchResult(before, before, [])
             await asyncio.to_thread(storage.blobs.require_space, before.deferred_bytes, before.deferred)
+            if request.plugin is not None:
+                upstream, options = ProbeUpstream(fetcher, request.remote), repository.options.get("plugin", {})
+                for note in await request.plugin.locate(upstream, options):
+                    progress.note(repository.name, note)
             context = SyncContext(
                 settings=storage.settings,
                 database=database,
@@ -130,7 +140,7 @@ class DeferredContent(CoreStage):
             rows = await self._page(database, after)
             if not rows:
                 return
-            batch = _batch(rows, request.remote)
+            batch = _batch(rows)
             after = batch.ids[-1]
             self.meter.count(len(batch))
             self.meter.batches += 1
@@ -153,8 +163,11 @@ class ContentArtifactSaver(CoreStage):
             await self.put(batch)
 
 
-def _batch(rows: Sequence[tuple[Any, ...]], remote: Remote) -> Batch:
-    """Rows of queries.deferred_page as a batch. Raw records stay where they are: nobody here reads them."""
+def _batch(rows: Sequence[tuple[Any, ...]]) -> Batch:
+    """Rows of queries.deferred_page as a batch. Raw records stay where they are: nobody here reads them.
+
+    Paths stay relative: each is asked for at the base URL and its mirrors.
+    """
     batch = Batch()
     for content_id, key, kind, name, version, arch, _, path, sha256, size, urls, digests, base, artifact_id in rows:
         if not batch.ids or batch.ids[-1] != content_id:
@@ -167,7 +180,7 @@ def _batch(rows: Sequence[tuple[Any, ...]], remote: Remote) -> Batch:
             batch.lengths.append(0)
         if base is not None:  # the repository moved: its own URL first, then the one that named the file
             relative = tuple(urls or (path,))
-            urls = (*remote.absolute(relative), *Remote(base).absolute(relative))
+            urls = (*relative, *Remote(base).absolute(relative))
         batch.slots.add(
             len(batch) - 1,
             path,

@@ -7,13 +7,14 @@ Runs    in the main process, on its loop
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -29,7 +30,7 @@ from mpsync.stages.core_stage import SyncContext
 from mpsync.stages.recipe import Recipe, default_stages
 
 if TYPE_CHECKING:
-    from mpsync.fetch.session import Fetcher
+    from mpsync.fetch.session import Fetcher, FetchEvent
     from mpsync.model.remote import Remote
     from mpsync.store.repositories import Repository
     from mpsync.store.versions import NewVersion, Results
@@ -121,7 +122,7 @@ async def sync(request: Request, storage: Storage, progress: Progress, summary: 
             elif repository.plugin != request.plugin.name:
                 raise ConfigError(f"repository {request.name} is of type {repository.plugin}; choose another --name")
             remote_id = await remotes.remote_id(conn, request.remote.url)
-        fetcher = await stack.enter_async_context(_fetcher(storage, request.remote))
+        fetcher = await stack.enter_async_context(_fetcher(storage, request.remote, progress))
         stack.callback(_count_traffic, summary, fetcher)
         stack.callback(lambda: summary.skipped.extend(progress.skipped))
         await _Run(request, storage, progress, summary, fetcher, repository, remote_id, options).run()
@@ -237,6 +238,7 @@ class _Run:
         options = {
             **request.options,
             **probed,
+            "url": ProbeUpstream(self.fetcher, request.remote).url,
             "deferred": request.policy != "immediate",
             "policy": request.policy,
             "mirror": request.mirror,
@@ -287,11 +289,26 @@ class _PluginVersion(DeclarativeVersion):
 
 
 @asynccontextmanager
-async def _fetcher(storage: Storage, remote: Remote) -> AsyncIterator[Fetcher]:
+async def _fetcher(storage: Storage, remote: Remote, progress: Progress) -> AsyncIterator[Fetcher]:
     from mpsync.fetch.session import Fetcher
 
-    async with Fetcher(storage.settings, remote, temp_dir=storage.blobs.temp_dir) as fetcher:
+    async with Fetcher(
+        storage.settings, remote, temp_dir=storage.blobs.temp_dir, on_event=left_hosts(progress)
+    ) as fetcher:
         yield fetcher
+
+
+def left_hosts(progress: Progress) -> Callable[[FetchEvent], None]:
+    """A note of each host that was left for another URL, once: of one that merely lacks a file, none."""
+    told: set[str] = set()
+
+    def tell(event: FetchEvent) -> None:
+        host = urlsplit(event.url).netloc
+        if event.kind == "failed" and not event.is_missing and host not in told:
+            told.add(host)
+            progress.note(host, f"{event.text}; going on with another URL of it")
+
+    return tell
 
 
 @asynccontextmanager

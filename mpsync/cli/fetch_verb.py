@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mpsync.cli.opened import has_store, import_for, known, run_async, server, settings_of, unknown
 from mpsync.cli.output import print_json, print_skipped, size
@@ -52,10 +52,12 @@ async def _fetch(arguments: argparse.Namespace, settings: Settings, conninfo: st
     from mpsync.fetch.session import Fetcher
     from mpsync.operations import FetchRequest, fetch
     from mpsync.pipeline.progress import Progress
+    from mpsync.plugin import registry
     from mpsync.store import queries
-    from mpsync.sync import heartbeat, timed
+    from mpsync.sync import heartbeat, left_hosts, timed
 
     progress = Progress()
+    progress.subscribe(lambda event: summary.notes.append(event.text) if event.kind in ("note", "warning") else None)
     async with heartbeat(summary), Storage.open(settings, conninfo) as storage:
         async with storage.database.connection() as conn:
             repository = await known(conn, arguments.name)
@@ -63,8 +65,11 @@ async def _fetch(arguments: argparse.Namespace, settings: Settings, conninfo: st
         summary.version = selection.number
         remote = remote_of(arguments, repository.url or "")
         await import_for(remote.url)
-        request = FetchRequest(repository, selection, remote, "skip" if arguments.skip_failed else "strict")
-        async with Fetcher(settings, remote, temp_dir=storage.blobs.temp_dir) as fetcher:
+        plugin = registry.load(repository.plugin) if repository.plugin in registry.names() else None
+        on_failure: Literal["strict", "skip"] = "skip" if arguments.skip_failed else "strict"
+        request = FetchRequest(repository, selection, remote, on_failure, plugin)
+        temp_dir = storage.blobs.temp_dir
+        async with Fetcher(settings, remote, temp_dir=temp_dir, on_event=left_hosts(progress)) as fetcher:
             try:
                 with watching(progress, arguments), timed(summary, "fetch"):
                     return await fetch(request, storage, fetcher, progress)
@@ -92,6 +97,7 @@ def _document(summary: Summary, result: FetchResult) -> dict[str, Any]:
         "peak_pss_bytes": found["peak_pss_bytes"],
         "loop_lag_ms": found["loop_lag_ms"],
         "skipped": found["skipped"],
+        "notes": found["notes"],
     }
 
 

@@ -86,7 +86,7 @@ def _parse_new_sync(argv: Sequence[str], plugin: Any) -> argparse.Namespace:
         epilog=EPILOG,
         allow_abbrev=False,
     )
-    own.add_argument("url", metavar="URL", help="http://, https:// or file:// address of the repository's root")
+    own.add_argument("url", metavar="URL", nargs="?", help="http://, https:// or file:// address of the repository's root")
     own.add_argument("--name", help="name of the repository here (default: made of the URL and the selection)")
     group = own.add_argument_group(f"what of the repository ({plugin.name})")
     plugin.add_arguments(group)
@@ -102,6 +102,10 @@ def _parse_new_sync(argv: Sequence[str], plugin: Any) -> argparse.Namespace:
     _check_name(arguments.name)
     options = plugin.options(argparse.Namespace(**arguments.plugin_arguments))
     plugin.check(options, mirror=arguments.mirror is not False)
+    if arguments.url is None:
+        arguments.url = plugin.url_of(options)
+    if arguments.url is None:
+        own.error("the following arguments are required: URL")
     return arguments
 
 

@@ -147,10 +147,19 @@ def _again(arguments: argparse.Namespace, settings: Settings) -> MakeRequest:
         given = given_plugin_arguments(plugin, arguments.rest, held.name)
         plugin_arguments = {**held.options.get("arguments", {}), **given}
         options = plugin.options(_with_defaults(plugin, plugin_arguments))
-        remote = remote_of(arguments, held.url or "", password)
+        remote = remote_of(arguments, _url_again(plugin, held, options), password)
         return _request(arguments, plugin, plugin_arguments, held.name, remote, options, held.options)
 
     return make
+
+
+def _url_again(plugin: Plugin, held: Repository, options: dict[str, Any]) -> str:
+    """Where it is remembered to be; where its options named that, what they name now."""
+    from mpsync.model.remote import Remote
+
+    before = plugin.url_of(held.options["plugin"]) if held.options.get("plugin") else None
+    is_of_options = before is not None and Remote(before).url == held.url
+    return (plugin.url_of(options) if is_of_options else None) or held.url or ""
 
 
 def _with_defaults(plugin: Plugin, plugin_arguments: dict[str, Any]) -> argparse.Namespace:

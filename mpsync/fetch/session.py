@@ -59,12 +59,14 @@ class FetchEvent:
     kind    retry (again, after ``wait_s``), resume (again from where it was cut), wait (the host asked for it),
             failed (this URL is given up; another one may follow)
     url     without credentials
+    is_missing   failed: the server answered, and doesn't have it
     """
 
     kind: Literal["retry", "resume", "wait", "failed"]
     url: str
     text: str
     wait_s: float = 0.0
+    is_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ class Fetcher:
                 if failure is None or _says(error) >= _says(failure):
                     failure = error
                 if following is not None:
-                    self._tell("failed", shown(url), str(error))
+                    self._tell("failed", shown(url), str(error), is_missing=isinstance(error, NotFound))
             else:
                 for other in lacking.keys() - {key}:
                     self._host(other).lacked()
@@ -379,10 +381,15 @@ class Fetcher:
         return host
 
     def _tell(
-        self, kind: Literal["retry", "resume", "wait", "failed"], url: str, text: str, wait_s: float = 0.0
+        self,
+        kind: Literal["retry", "resume", "wait", "failed"],
+        url: str,
+        text: str,
+        wait_s: float = 0.0,
+        is_missing: bool = False,
     ) -> None:
         if self._on_event is not None:
-            self._on_event(FetchEvent(kind, url, text, wait_s))
+            self._on_event(FetchEvent(kind, url, text, wait_s, is_missing))
 
 
 def _says(error: UpstreamError) -> int:

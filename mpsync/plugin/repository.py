@@ -22,6 +22,7 @@ class Upstream(Protocol):
     """What a probe may ask of the upstream: small top files, with the core's retries, limits and credentials."""
 
     url: str
+    """The base URL as it may be printed: without the query, which may hold an access token."""
 
     async def top_file(self, path: str) -> Fetched | None:
         """A small file below the base URL, read now; None when upstream answers that it doesn't have it.
@@ -124,6 +125,14 @@ class Plugin:
         """Name of a repository that was given none; the same for the same upstream and selection."""
         path = url.partition("://")[2].rstrip("/") or url
         return f"{self.name}-{Path(path).name or 'repository'}"
+
+    def url_of(self, options: Mapping[str, Any]) -> str | None:
+        """The upstream where none is given: what the options themselves name, such as a list of mirrors."""
+        return None
+
+    async def locate(self, upstream: Upstream, options: Mapping[str, Any]) -> list[str]:
+        """Before deferred files are fetched: hand the repository's mirrors to ``upstream``. Returns notes for people."""
+        return []
 
     async def probe(self, upstream: Upstream, options: Mapping[str, Any], held: Held) -> Probed:
         """Fetch the top file and compare it with what is held."""

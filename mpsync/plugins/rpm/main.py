@@ -34,7 +34,7 @@ class NoRepomd(MetadataError):
 
 
 class RpmPlugin(Plugin):
-    """``mpsync sync rpm URL``: URL is the folder that holds repodata/."""
+    """``mpsync sync rpm URL``: URL is the folder that holds repodata/; a list of mirrors does in its place."""
 
     name = "rpm"
     first_stage = "mpsync.plugins.rpm.first_stage:RpmFirstStage"
@@ -112,6 +112,12 @@ class RpmPlugin(Plugin):
             raise ConfigError("--mirror-complete and --additive contradict each other")
         if options["retain"] and mirror:
             raise ConfigError("--retain drops what upstream has: it needs --additive")
+
+    def url_of(self, options: Mapping[str, Any]) -> str | None:
+        return options["metalink"] or options["mirrorlist"] or None
+
+    async def locate(self, upstream: Upstream, options: Mapping[str, Any]) -> list[str]:
+        return (await mirrors_of(upstream, options)).notes
 
     async def probe(self, upstream: Upstream, options: Mapping[str, Any], held: Held) -> Probed:
         keyrings = options["keyrings"] if options["verify"] else []
