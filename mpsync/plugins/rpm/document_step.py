@@ -6,10 +6,10 @@ Result    issues; modular: NEVRAs that modules claim
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mpsync.plugin.declare import Batch, MetadataError, ParseStage, content_key
+from mpsync.plugin.declare import Batch, MetadataError, ParseStage, Reference, content_key
 from mpsync.plugins.rpm import issues, kinds
 from mpsync.plugins.rpm.comps import parse_comps
 from mpsync.plugins.rpm.issues import Issues
@@ -31,6 +31,7 @@ class Record:
     version: str
     arch: str
     raw: bytes
+    refers: Sequence[Reference] = ()
 
 
 class SmallFile(ParseStage):
@@ -79,7 +80,7 @@ class SmallFile(ParseStage):
         self.result["modular"] = modular
         for unit in parse_modules(text, where, tally):
             modular.extend(unit.artifacts)
-            yield Record(unit.kind, unit.name, unit.shown_version, unit.arch, unit.raw)
+            yield Record(unit.kind, unit.name, unit.shown_version, unit.arch, unit.raw, unit.packages)
 
 
 def advisory_record(advisory: Advisory) -> Record:
@@ -99,4 +100,5 @@ def to_batch(records: Iterable[Record], listing: str) -> Batch:
         batch.starts.append(at)
         at += length
     batch.ids = [0] * len(found)
+    batch.refers = {row: record.refers for row, record in enumerate(found) if record.refers}
     return batch

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from mpsync.plugin.declare import MetadataError
+from mpsync.plugin.declare import MetadataError, Reference
 from mpsync.plugins.rpm import columns, issues, kinds
 from mpsync.plugins.rpm.issues import Issues
 
@@ -26,6 +26,9 @@ _DOCUMENT = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _END = re.compile(rb"^\.\.\.[ \t]*\r?$", re.MULTILINE)
 _DIRECTIVES = re.compile(rb"^[%#].*$", re.MULTILINE)
 """``%YAML 1.2`` and comments between documents; a document that needs a ``%TAG`` is refused for its tags."""
+_NEVRA = re.compile(
+    r"(?P<name>.+)-(?:(?P<epoch>[0-9]+):)?(?P<version>[^-:]+)-(?P<release>[^-]+)\.(?P<arch>[^.-]+)", re.DOTALL
+)
 _INTEGER = re.compile(r"[0-9]{1,20}")
 
 Tree: TypeAlias = "str | list[Tree] | dict[str, Tree]"
@@ -67,6 +70,21 @@ class ModuleUnit:
         if self.kind == kinds.MODULEMD_OBSOLETES:
             return kinds.obsoletes_key(self.name, self.stream, self.context, self.modified)
         return self.name
+
+    @property
+    def packages(self) -> list[Reference]:
+        """The packages that it names, as units of the repository are called; what isn't a NEVRA is none."""
+        found = (_NEVRA.fullmatch(artifact) for artifact in self.artifacts)
+        return [
+            (
+                kinds.PACKAGE,
+                one["name"],
+                kinds.evr_text(one["epoch"] or "0", one["version"], one["release"]),
+                one["arch"],
+            )
+            for one in found
+            if one is not None
+        ]
 
     @property
     def shown_version(self) -> str:
