@@ -19,7 +19,7 @@ from mpsync.plugins.rpm.package_step import checked_text
 from mpsync.plugins.rpm.updateinfo import Advisory, parse_updateinfo
 
 BATCH_BYTES = 1 << 20
-MAX_MODULES_BYTES = 256 << 20
+MAX_MODULES_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)

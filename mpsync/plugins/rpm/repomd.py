@@ -16,6 +16,8 @@ from mpsync.plugins.rpm.xmlsafe import Node, read_records
 from mpsync.plugins.rpm.xmltext import utf8
 
 MAX_REPOMD_BYTES = 16 << 20
+MAX_RECORDS = 1000
+"""Each is a file that is fetched."""
 PATH = "repodata/repomd.xml"
 _TOP_FILES = frozenset((PATH, f"{PATH}.asc", f"{PATH}.key"))
 
@@ -111,6 +113,8 @@ def parse_repomd(data: bytes, where: str = PATH, accepted: frozenset[str] = ACCE
             found = _record(node, record.raw, where)
             if found.type in made.records:
                 made.issues.add(issues.DUPLICATE_RECORD, f"{where}: data of type {found.type}")
+            elif len(made.records) >= MAX_RECORDS:
+                raise MetadataError(where, "too many records", f"at most {MAX_RECORDS}")
             else:
                 made.records[found.type] = found
         else:
