@@ -38,7 +38,8 @@ def test_every_file_of_the_metadata_is_kept_bit_for_bit(mpsync: Command, upstrea
     found = complete(mpsync, url, "complete")
 
     wanted = {path: data for path, data in repo.files.items() if path.startswith("repodata/")}
-    assert held_files(mpsync, "complete") == wanted
+    held = held_files(mpsync, "complete")  # packages too, where another repository has downloaded the same
+    assert {path: data for path, data in held.items() if path.startswith("repodata/")} == wanted
     assert {REPOMD, ASC, PUBLIC_KEY} <= set(wanted)
     assert found["content"]["rpm.package"]["total"] == 2  # type: ignore[index]
     assert found["content"]["rpm.repo_file"]["total"] == len(wanted)  # type: ignore[index]
