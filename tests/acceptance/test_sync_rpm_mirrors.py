@@ -41,17 +41,18 @@ def metalink(upstream: Upstream, repomd: bytes, *urls: str) -> str:
 def test_a_mirror_of_the_list_has_what_the_base_url_lacks(
     mpsync: Command, upstream: Upstream, other: Upstream, repo: RpmRepo
 ) -> None:
+    package = repo.add("held-nowhere-yet").location_href
     repo.publish(upstream)
     second = repo.publish(other, tick=False)
-    upstream.status("Packages/hello-1.0-1.x86_64.rpm", 404, times=None)
+    upstream.status(package, 404, times=None)
     mirrorlist = other.serve("list", f"# mirrors\n{second}/\n".encode())
 
     found = mpsync.ok(
         "sync", "rpm", upstream.url, "--mirrorlist", mirrorlist, "--name", "listed", "--policy", "immediate"
     )
 
-    assert found["content"]["rpm.package"]["total"] == 1
-    assert other.count("Packages/hello-1.0-1.x86_64.rpm") == 1
+    assert found["content"]["rpm.package"]["total"] == 2
+    assert other.count(package) == 1
 
 
 def test_a_list_is_remembered_and_one_that_is_gone_is_a_note(
