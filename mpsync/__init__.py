@@ -1,18 +1,19 @@
 """mpsync syncs huge Debian and RPM repositories.
 
-    upstream --HTTP--> fetch --> QueryExistingArtifacts -> ArtifactDownloader -> ArtifactSaver
-        ^                        -> QueryExistingContents -> ContentSaver -> RemoteArtifactSaver      (COPY)
-    children                     -> ResolveContentFutures -> ContentAssociation -> ContentUnassociation --> PostgreSQL
-    first stage, parsers --bridge--^        | resolved: id, local path                                  --> artifacts
-        ^------------------------------------'
+    upstream --HTTP--> fetch --> QueryExistingArtifacts -> ArtifactDownloader -> ArtifactSaver            --> artifacts
+        ^                        -> QueryExistingContents -> ContentSaver -> RemoteArtifactSaver  (COPY)  --> PostgreSQL
+    children                     -> ResolveContentFutures -> ContentAssociation -> ContentUnassociation
+    first stage, parsers --bridge--^        | resolved: id, local path            |
+        ^-----------------------------------'                                     '-> reconcile -> commit --> a version
 
 A plugin's first stage, in a child process, turns an upstream URL into declarative content; the bridge carries it home in
-columnar batches; the stages download and save it; one transaction makes it a version.
+columnar batches; the stages download and save it; the plugin settles what only the whole shows; one transaction makes it
+a version. docs/architecture.md follows a sync step by step.
 
 model     plain values             pipeline  stages, batches, the runner     bridge   the process boundary
 fetch     HTTP out                 store     PostgreSQL and disk             stages   the nine steps
 plugin    the facade for plugins   plugins   deb, rpm, file                  cli      the command line
-sync      one run                  core      its services                    declarative_version
+sync      one run                  core      its services                    operations  fetch and delete
 
 What stands below is public, and loaded when it is first used.
 """
