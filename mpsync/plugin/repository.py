@@ -60,6 +60,9 @@ class Upstream(Protocol):
 class Draft(Protocol):
     """A version before its commit: what store/draft.py says of it."""
 
+    @property
+    def has_skipped(self) -> bool: ...
+
     async def rows(
         self, sql: tuple[str, str, str], values: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]: ...

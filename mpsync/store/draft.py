@@ -48,6 +48,11 @@ class Draft:
             if not conn.closed and conn.info.transaction_status == 0:
                 await conn.execute(sql["close"])
 
+    @property
+    def has_skipped(self) -> bool:
+        """Whether anything that upstream lists was left out on its way here."""
+        return bool(self._progress.skipped)
+
     async def rows(self, sql: tuple[str, str, str], values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Rows of a statement of the plugin's own; ``sql`` is its (package, path in it, name)."""
         package, path, name = sql

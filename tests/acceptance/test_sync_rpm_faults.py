@@ -416,3 +416,17 @@ def test_weak_checksums_are_read_when_allowed(mpsync: Command, upstream: Upstrea
 
     assert "sha1" in error["message"]
     assert found["content"]["rpm.other"]["total"] == 2
+
+
+def test_a_package_that_is_left_out_takes_its_file_lists_along(mpsync: Command, upstream: Upstream) -> None:
+    repo = RpmRepo()
+    repo.add("here")
+    gone = repo.add("gone")
+    url = repo.publish(upstream)
+    upstream.remove(gone.location_href)
+
+    found = mpsync.ok("sync", "rpm", url, "--name", "left-out", "--policy", "immediate", "--skip-failed")
+
+    totals = {kind: count["total"] for kind, count in found["content"].items()}
+    assert (totals["rpm.package"], totals["rpm.filelists"], totals["rpm.other"]) == (1, 1, 1)
+    assert [skipped["what"] for skipped in found["skipped"]] == ["rpm.package gone 1.0-1 x86_64"]

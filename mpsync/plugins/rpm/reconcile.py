@@ -246,9 +246,10 @@ class _Reconciler:
     async def _settle_one(self, role: str, listing: Listing) -> None:
         """Nothing to do where the file speaks of primary's packages, which the fingerprints show in nearly all cases."""
         folder = _folder(listing.name)
-        if self._options["retain"]:
+        if self._options["retain"] or self._draft.has_skipped:  # packages went after the files were compared
             rows = await self._rows("strays", listing_ids=[listing.id], primary_id=self._primary_of(listing).id)
             await self._draft.withdraw([(content_id, listing_id) for content_id, listing_id in rows])
+        if self._options["retain"]:
             return
         ours, theirs = self._fingerprints.get(f"{folder}primary"), self._fingerprints.get(listing.name)
         if listing.is_current and (ours is None or ours != theirs):
