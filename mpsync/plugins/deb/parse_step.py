@@ -12,6 +12,7 @@ from typing import ClassVar
 from mpsync.plugin.ahead import ahead
 from mpsync.plugin.declare import Batch, Expected, ParseStage, ParseTask, Slots
 from mpsync.plugin.decompress import Digesting, open_chunks
+from mpsync.plugin.one_path import OnePath
 from mpsync.plugins.deb import kinds
 from mpsync.plugins.deb.parse import Packages, Sources, parse_packages, parse_sources
 from mpsync.plugins.deb.stanza import BLOCK_BYTES, blocks, cut_points
@@ -25,6 +26,7 @@ class DebIndex(ParseStage):
     async def blocks(self) -> AsyncGenerator[Batch, None]:
         context = self.task.context
         stanzas = 0
+        paths = OnePath(self.host, context["where"])
         for block in self._text_blocks():
             parse = parse_sources if context["kind"] == kinds.SOURCE else parse_packages
             found: Packages | Sources = parse(
@@ -39,8 +41,11 @@ class DebIndex(ParseStage):
             for problem in found.problems:
                 self.host.skip(problem.where, problem.problem)
             if len(found):
-                yield to_batch(found, self.task.listing, context["deferred"])
+                batch = to_batch(found, self.task.listing, context["deferred"])
+                paths.check(batch.slots)
+                yield batch
             await asyncio.sleep(0)  # the child's loop also has messages to read
+        paths.finish()
 
     def _text_blocks(self) -> Iterator[bytes]:
         task, where = self.task, self.task.context["where"]

@@ -21,6 +21,7 @@ from typing import ClassVar, TypeAlias
 from mpsync.plugin.ahead import ahead
 from mpsync.plugin.declare import Batch, Expected, MetadataError, ParseStage, ParseTask, Slots
 from mpsync.plugin.decompress import Digesting, open_chunks
+from mpsync.plugin.one_path import OnePath
 from mpsync.plugins.rpm import cut, kinds, packages, retention
 from mpsync.plugins.rpm.document import FILELISTS, OTHER, PRIMARY
 from mpsync.plugins.rpm.issues import Issues
@@ -54,6 +55,7 @@ class PackageFile(ParseStage):
             self._known = await asyncio.to_thread(self.known_keys)
         newest = await self._newest() if context["retain"] else None
         reader = self._reader()
+        paths = OnePath(self.host, context["where"])
         for block in self._read(reader):
             block.issues.check(context["where"], strict=context["strict"])
             tally.merge(block.issues)
@@ -66,8 +68,11 @@ class PackageFile(ParseStage):
             if len(block):
                 fingerprint += fingerprint_of(block.pkgids, nevras)
                 rows += len(block)
-                yield self._known_batch(block) if self._vouched is block else self._to_batch(block)
+                batch = self._known_batch(block) if self._vouched is block else self._to_batch(block)
+                paths.check(batch.slots)
+                yield batch
             await asyncio.sleep(0)  # the child's loop also has messages to read
+        paths.finish()
         self.result = {
             "packages": reader.packages,
             "expected": reader.expected,
