@@ -231,7 +231,7 @@ class _Run:
         async def known(task: ParseTask, into: Path) -> bool:
             usual = default_stages(request.mirror)
             sees_all = [*request.plugin.stages(usual, options)] != [*usual]  # a stage of the plugin's wants whole units
-            if request.is_forced or self.moved or sees_all or not version.latest:
+            if not task.asks_known or request.is_forced or self.moved or sees_all or not version.latest:
                 return False
             return await version.known_keys(task.listing, into)
 

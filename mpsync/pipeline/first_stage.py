@@ -28,7 +28,8 @@ class ParseTask:
     memory   (parser version, sha256 of the file): the same bytes are never parsed twice; None = don't remember
     listing  the listing that this file's rows get, which is what is carried over when the file is remembered
     start, end   byte range of the uncompressed text, when a large file was cut; None = all of it
-    known        set by the core: a file of the keys, 32 bytes each, that the listing's units have now; see known_keys()
+    asks_known   the step makes use of known_keys()
+    known        set by the core: a file of the keys, 32 bytes each, that the listing's units have now
     may_cut      a large file may be unpacked once and parsed in parts, if the step can do that
     """
 
@@ -39,6 +40,7 @@ class ParseTask:
     listing: str = ""
     start: int | None = None
     end: int | None = None
+    asks_known: bool = False
     known: Path | None = None
     may_cut: bool = True
 

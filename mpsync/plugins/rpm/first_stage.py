@@ -7,6 +7,7 @@ Runs    in a child
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,12 +215,18 @@ class RpmFirstStage(FirstStage):
             chosen += f" {Keyring.from_files(map(Path, options['keyrings'])).digest()}"
         memory = None if context["retain"] else self._memory(generation, role, chosen, record)
         task = ParseTask(
-            PACKAGE_STEP, generation.files[record.type], context, memory, listing, may_cut=not context["retain"]
+            PACKAGE_STEP,
+            generation.files[record.type],
+            context,
+            memory,
+            listing,
+            asks_known=True,
+            may_cut=not context["retain"],
         )
         try:
             parsed = await self.parse(task)
         except BadCut:  # its parts are not whole packages: what they gave, the whole file gives again
-            parsed = await self.parse(ParseTask(PACKAGE_STEP, task.path, context, memory, listing, may_cut=False))
+            parsed = await self.parse(replace(task, may_cut=False))
         tally = Issues()
         for result in parsed.results:
             tally.merge(Issues.restore(result["issues"]))
