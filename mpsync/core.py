@@ -44,14 +44,14 @@ class Storage:
         from mpsync.store.db import Database
         from mpsync.store.migrate import migrate
 
-        blobs = BlobStore(settings.blobs_dir)
-        try:
-            async with Database.open(conninfo) as database:
-                async with database.connection() as conn:
-                    await migrate(conn, "core", files("mpsync.store").joinpath("sql"))
+        async with Database.open(conninfo) as database:
+            async with database.connection() as conn:
+                await migrate(conn, "core", files("mpsync.store").joinpath("sql"))
+            blobs = BlobStore(settings.blobs_dir)  # behind the database: a wrong address leaves no folders
+            try:
                 yield cls(settings, database, blobs)
-        finally:
-            await asyncio.to_thread(blobs.close)
+            finally:
+                await asyncio.to_thread(blobs.close)
 
 
 class RemoteHandle:

@@ -20,7 +20,7 @@ class MpsyncError(Exception):
     expected: str | None = None
     got: str | None = None
     hint: str | None = None
-    """What to do about it, for people; not part of the JSON contract."""
+    """What to do about it, for people; not part of the JSON contract. Mostly the same for a whole class."""
 
     def details(self) -> dict[str, str]:
         """``{type, message, url?, expected?, got?}``: the contract of the JSON summary (docs/reference/json.md)."""
@@ -55,6 +55,8 @@ class ConfigError(MpsyncError):
 class MetadataError(UpstreamError):
     """Upstream metadata says something we can't accept: ``where`` it stands, what was ``expected``, what we ``got``."""
 
+    hint = "a mirror in the middle of an update heals: run it again; else upstream has to mend its metadata"
+
     def __init__(self, where: str, problem: str, expected: str | None = None, got: str | None = None) -> None:
         super().__init__(where, problem, expected, got)
         self.where, self.problem, self.expected, self.got = where, problem, expected, got
@@ -70,6 +72,8 @@ class MetadataError(UpstreamError):
 
 class UnsafePath(MetadataError):
     """A path from upstream climbs, is absolute, is an URL, or holds NUL or a backslash."""
+
+    hint = "nothing was read or written there; upstream has to mend its metadata"
 
 
 class TrustError(UpstreamError):

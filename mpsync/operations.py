@@ -134,7 +134,7 @@ class DeferredContent(CoreStage):
         self._request = request
 
     async def run(self) -> None:
-        request, database = self._request, self.context.database
+        database = self.context.database
         after = 0
         while True:
             rows = await self._page(database, after)

@@ -115,6 +115,8 @@ async def sync(request: Request, storage: Storage, progress: Progress, summary: 
         async with storage.database.connection() as conn:
             options: dict[str, Any] = orjson.loads(orjson.dumps(_options(request)))
             repository = await repositories.find(conn, request.name)
+            if repository is not None and not repository.latest and repository.plugin != request.plugin.name:
+                repository = await _forget(storage, repository)
             if repository is None or not repository.latest:
                 repository = await repositories.save(
                     conn, request.name, request.plugin.name, request.remote.url, options
@@ -126,6 +128,23 @@ async def sync(request: Request, storage: Storage, progress: Progress, summary: 
         stack.callback(_count_traffic, summary, fetcher)
         stack.callback(lambda: summary.skipped.extend(progress.skipped))
         await _Run(request, storage, progress, summary, fetcher, repository, remote_id, options).run()
+
+
+async def _forget(storage: Storage, repository: Repository) -> Repository | None:
+    """Delete what a first sync that failed left of its name, such as one by the wrong plugin; unless it has got a version.
+
+    raises  RepositoryBusy while that sync runs
+    """
+    from mpsync.store import repositories
+    from mpsync.store.deletion import Deletion
+
+    async with Deletion.begin(storage.database, repository, with_artifacts=False, wait=False) as deletion:
+        async with storage.database.connection() as conn:
+            found = await repositories.find(conn, repository.name)
+        if found is not None and not found.latest:
+            await deletion.run()
+            return None
+    return found
 
 
 def _options(request: Request) -> dict[str, Any]:
@@ -199,9 +218,12 @@ class _Run:
         """The options, once their version stands: a run that fails or is killed changes nothing that is remembered."""
         from mpsync.store import repositories
 
-        if (self.repository.options, self.repository.url) == (self.options, self.request.remote.url):
-            return
         async with self.storage.database.connection() as conn:
+            found = await repositories.find(
+                conn, self.repository.name
+            )  # a rival that was refused may have saved its own
+            if found is not None and (found.options, found.url) == (self.options, self.request.remote.url):
+                return
             await repositories.save(
                 conn, self.repository.name, self.request.plugin.name, self.request.remote.url, self.options
             )

@@ -80,13 +80,17 @@ def _plugin_named(word: str) -> Any:
 
 def _parse_new_sync(argv: Sequence[str], plugin: Any) -> argparse.Namespace:
     """``sync PLUGIN URL …``: the plugin's own options are known before anything else."""
+    from mpsync.plugin.repository import Plugin
+
     own = Parser(
         prog=f"mpsync sync {plugin.name}",
         description=f"Sync a {plugin.name} repository.",
         epilog=EPILOG,
         allow_abbrev=False,
     )
-    own.add_argument("url", metavar="URL", nargs="?", help="http://, https:// or file:// address of the repository's root")
+    help_text = "http://, https:// or file:// address of the repository's root"
+    needs_url = type(plugin).url_of is Plugin.url_of
+    own.add_argument("url", metavar="URL", nargs=None if needs_url else "?", help=help_text)
     own.add_argument("--name", help="name of the repository here (default: made of the URL and the selection)")
     group = own.add_argument_group(f"what of the repository ({plugin.name})")
     plugin.add_arguments(group)
@@ -102,8 +106,7 @@ def _parse_new_sync(argv: Sequence[str], plugin: Any) -> argparse.Namespace:
     _check_name(arguments.name)
     options = plugin.options(argparse.Namespace(**arguments.plugin_arguments))
     plugin.check(options, mirror=arguments.mirror is not False)
-    if arguments.url is None:
-        arguments.url = plugin.url_of(options)
+    arguments.url = arguments.url or plugin.url_of(options)
     if arguments.url is None:
         own.error("the following arguments are required: URL")
     return arguments

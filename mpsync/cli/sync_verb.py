@@ -118,11 +118,13 @@ def _new(arguments: argparse.Namespace) -> MakeRequest:
     plugin: Plugin = arguments.plugin
     options = plugin.options(argparse.Namespace(**arguments.plugin_arguments))
     remote = remote_of(arguments, arguments.url)
+    _require_folder(remote)
     name = arguments.name or _default_name(plugin, remote, options)
     arguments.summary.repository = name
 
     def make(held: Repository | None) -> Request:
-        if held is not None and arguments.name is None and held.url != remote.url:
+        # A first sync that failed, of a mistyped URL, holds no name.
+        if held is not None and held.latest and arguments.name is None and held.url != remote.url:
             raise ConfigError(
                 f"repository {name} exists, and comes from {held.url}: give --name, another one for another repository, "
                 f"or --name {name} if it has moved"
@@ -148,6 +150,7 @@ def _again(arguments: argparse.Namespace, settings: Settings) -> MakeRequest:
         plugin_arguments = {**held.options.get("arguments", {}), **given}
         options = plugin.options(_with_defaults(plugin, plugin_arguments))
         remote = remote_of(arguments, _url_again(plugin, held, options), password)
+        _require_folder(remote)
         return _request(arguments, plugin, plugin_arguments, held.name, remote, options, held.options)
 
     return make
@@ -226,6 +229,14 @@ def remote_of(arguments: argparse.Namespace, url: str, password: str | None = No
         client_key=arguments.client_key,
         proxy=arguments.proxy,
     )
+
+
+def _require_folder(remote: Remote) -> None:
+    """A file:// upstream that isn't there: not mounted, mostly. Raises NotFound."""
+    if remote.is_local and not Path(remote.directory).exists():
+        from mpsync.fetch.errors import NotFound
+
+        raise NotFound(remote.url, "no such file or directory")
 
 
 def _password(arguments: argparse.Namespace) -> str | None:

@@ -21,6 +21,8 @@ class FetchError(UpstreamError):
 class NotFound(FetchError):
     """404 or 410, no such file, or 403: what S3-like stores say for a missing file."""
 
+    hint = "check the URL; a mirror in the middle of an update has it soon: run it again; --skip-failed leaves out the missing"
+
     def __init__(self, url: str, got: str) -> None:
         super().__init__(url, got)
         self.got = got
@@ -32,9 +34,13 @@ class NotFound(FetchError):
 class Unauthorized(FetchError):
     """401 or 407: the host is not asked again with these credentials."""
 
+    hint = "give --username and --password-file (or MPSYNC_USERNAME and MPSYNC_PASSWORD), or --client-cert"
+
     def __init__(self, url: str, status: int, what: str) -> None:
         super().__init__(url, status, what)
         self.status, self.what, self.got = status, what, str(status)
+        if status == 407:
+            self.hint = "give them in the proxy's URL: --proxy http://USER:PASSWORD@HOST:PORT"
 
     def __str__(self) -> str:
         return f"{self.url}: {self.status}: {self.what}"
@@ -42,6 +48,8 @@ class Unauthorized(FetchError):
 
 class HttpStatus(FetchError):
     """A status that is neither success nor a known no."""
+
+    hint = "the server is in trouble, or the URL is wrong: run it again later, or use another mirror"
 
     def __init__(self, url: str, status: int, reason: str) -> None:
         super().__init__(url, status, reason)
@@ -54,6 +62,8 @@ class HttpStatus(FetchError):
 
 class TooBusy(FetchError):
     """429 or 503 with Retry-After for longer than we are willing to wait."""
+
+    hint = "run it again later, or use another mirror; what has arrived stays"
 
     def __init__(self, url: str, status: int, asked_s: float, budget_s: float) -> None:
         super().__init__(url, status, asked_s, budget_s)
@@ -75,6 +85,8 @@ class AskedToWait(FetchError):
 class ConnectFailed(FetchError):
     """No connection: name resolution, refusal, time-out, proxy."""
 
+    hint = "check the host and the port, the network, and the proxy (--proxy, http_proxy, https_proxy)"
+
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)
         self.reason = reason
@@ -86,6 +98,8 @@ class ConnectFailed(FetchError):
 class TlsFailed(FetchError):
     """The certificate or the handshake is not right: never retried, never worked around."""
 
+    hint = "--ca-file trusts a private authority; check the clock, and whether this port speaks https"
+
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)
         self.reason = self.got = reason
@@ -96,6 +110,8 @@ class TlsFailed(FetchError):
 
 class Stalled(FetchError):
     """No byte for the stall time-out, or too few bytes per second over it."""
+
+    hint = "the network or the mirror is too slow: run it again later, or use another mirror"
 
     def __init__(self, url: str, got_bytes: int, seconds: float, least_bytes_per_s: int) -> None:
         super().__init__(url, got_bytes, seconds, least_bytes_per_s)
@@ -109,6 +125,8 @@ class Stalled(FetchError):
 class CutShort(FetchError):
     """The connection ended before the body did."""
 
+    hint = "the network, a proxy or the mirror cuts connections: run it again later, or use another mirror"
+
     def __init__(self, url: str, got_bytes: int, reason: str) -> None:
         super().__init__(url, got_bytes, reason)
         self.got_bytes, self.reason, self.got = got_bytes, reason, f"{got_bytes} B"
@@ -119,6 +137,8 @@ class CutShort(FetchError):
 
 class SizeMismatch(FetchError):
     """Not as many bytes as the metadata promised. ``looks_like``: the first bytes, if they look like a web page."""
+
+    hint = "a mirror in the middle of an update, a damaged copy or a stale cache: run it again later, or use another mirror"
 
     def __init__(self, url: str, want_bytes: int, got_bytes: int, looks_like: str | None = None) -> None:
         super().__init__(url, want_bytes, got_bytes, looks_like)
@@ -132,6 +152,8 @@ class SizeMismatch(FetchError):
 class DigestMismatch(FetchError):
     """The bytes received are not the bytes the metadata promised."""
 
+    hint = "a mirror in the middle of an update, a damaged copy or a stale cache: run it again later, or use another mirror"
+
     def __init__(self, url: str, algorithm: str, want: str, got: str, looks_like: str | None = None) -> None:
         super().__init__(url, algorithm, want, got, looks_like)
         self.algorithm, self.want, self.looks_like = algorithm, want, looks_like
@@ -143,6 +165,8 @@ class DigestMismatch(FetchError):
 
 class TooLarge(FetchError):
     """More bytes than the limit for a file whose size nobody promised."""
+
+    hint = "no such file is that large: check the URL, or use another mirror"
 
     def __init__(self, url: str, limit_bytes: int, got_bytes: int) -> None:
         super().__init__(url, limit_bytes, got_bytes)
@@ -156,6 +180,8 @@ class TooLarge(FetchError):
 class BadResponse(FetchError):
     """An answer that does not fit the question: a range we did not ask for, 304 to an unconditional request."""
 
+    hint = "a broken server or proxy: run it again later, or use another mirror, or without the proxy"
+
     def __init__(self, url: str, problem: str) -> None:
         super().__init__(url, problem)
         self.problem = self.got = problem
@@ -166,6 +192,8 @@ class BadResponse(FetchError):
 
 class BadRedirect(FetchError):
     """A redirect that we don't follow: a loop, too many, a downgrade, a forbidden place, a malformed one."""
+
+    hint = "if that is where the repository is now, give that URL; else the mirror or a proxy is broken"
 
     def __init__(self, url: str, location: str, problem: str) -> None:
         super().__init__(url, location, problem)
@@ -178,6 +206,8 @@ class BadRedirect(FetchError):
 class ForbiddenUrl(FetchError):
     """A URL from metadata that leads where this remote may not go."""
 
+    hint = "a mirror may not lead us into another network; use the repository's own URL, or another mirror"
+
     def __init__(self, url: str, problem: str) -> None:
         super().__init__(url, problem)
         self.problem = problem
@@ -189,6 +219,8 @@ class ForbiddenUrl(FetchError):
 class ReadFailed(FetchError):
     """A file:// upstream can't be read."""
 
+    hint = "check that it is mounted, and that this user may read it"
+
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)
         self.reason = self.got = reason
@@ -199,6 +231,8 @@ class ReadFailed(FetchError):
 
 class TempFileFailed(StoreError):
     """The temporary file can't be written: the disk is full, or read-only."""
+
+    hint = "free some space or give another --data-dir, and run it again"
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)

@@ -7,6 +7,7 @@ Errors  leave as leaves of fetch/errors.py; aiohttp's own never do
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 from collections.abc import Mapping
@@ -307,12 +308,20 @@ class HttpClient:
         if isinstance(error, aiohttp.ClientConnectorError):
             if isinstance(error.os_error, _Refused):
                 return ForbiddenUrl(name, str(error.os_error))
-            return ConnectFailed(name, error.os_error.strerror or str(error.os_error))
+            return ConnectFailed(name, _connecting(error.os_error))
         if isinstance(error, TimeoutError):  # aiohttp's time-outs are
             return Stalled(name, sink.size_bytes, self._stall_s, self._settings.min_bytes_per_s)
         if is_answered or isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
             return CutShort(name, sink.size_bytes, _words(error))
         return BadResponse(name, _words(error))
+
+
+def _connecting(error: OSError) -> str:
+    """The system's words: asyncio says "Connect call failed ('127.0.0.1', 9)" in their place."""
+    said = error.strerror or str(error)
+    if error.errno is not None and error.errno > 0 and "call failed" in said:
+        return f"{os.strerror(error.errno).lower()} {said.partition('failed')[2].strip()}"
+    return said
 
 
 class _Refused(OSError):

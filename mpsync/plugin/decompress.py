@@ -41,9 +41,13 @@ _XZ_MEMORY_BYTES = 1 << 29
 class DecompressionBomb(MetadataError):
     """A file unpacks to more bytes than the metadata promised."""
 
+    hint = "the mirror is broken, or hostile: use another one"
+
 
 class CorruptStream(MetadataError):
     """A compressed file is broken, cut short, followed by garbage, not what its name says, or fails its digest."""
+
+    hint = "upstream made it so, or the mirror is in the middle of an update: run it again later, or use another mirror"
 
 
 class _Decoder(Protocol):

@@ -51,6 +51,8 @@ class Unsigned(TrustError):
 class UnsignedText(TrustError):
     """A signed file holds text outside of its one signed block, or a malformed block."""
 
+    hint = "the mirror is broken or somebody tampers with it: try another mirror, or later"
+
     def __init__(self, where: str) -> None:
         super().__init__(where, "holds text outside of one well-formed signed block")
         self.args = (where,)
@@ -94,6 +96,8 @@ class ExpiredKey(TrustError):
 class ExpiredSignature(TrustError):
     """The signature itself was made to hold only until ``when``."""
 
+    hint = "the mirror is stale, or upstream's signing stopped: use another mirror, or check the clock"
+
     def __init__(self, where: str, fingerprint: str, when: datetime) -> None:
         super().__init__(where, f"signature by key {fingerprint} expired on {when:%Y-%m-%d %H:%M} UTC")
         self.args = (where, fingerprint, when)
@@ -102,6 +106,8 @@ class ExpiredSignature(TrustError):
 
 class RevokedKey(TrustError):
     """The key that signed was revoked by its owner."""
+
+    hint = "upstream has to sign with another key; get the archive's current keys, and give them with --keyring FILE"
 
     def __init__(self, where: str, fingerprint: str) -> None:
         super().__init__(where, f"key {fingerprint} is revoked")

@@ -26,6 +26,8 @@ class DiskFull(StoreError):
 class StoreUnwritable(StoreError):
     """A path of ours can't be read or written: permissions, a read-only or a failing disk."""
 
+    hint = "give this user a directory that it may write to: --data-dir, or MPSYNC_DATA_DIR"
+
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(where, problem)
         self.where, self.problem = where, problem
@@ -47,6 +49,8 @@ class BlobDamaged(StoreError):
 
 class DatabaseStartFailed(StoreError):
     """The embedded PostgreSQL did not come up; ``log`` is where it says why."""
+
+    hint = "read the end of the log; --database uses a server of your own"
 
     def __init__(self, problem: str, log: str) -> None:
         super().__init__(problem, log)
@@ -83,6 +87,8 @@ class DatabaseBusy(StoreError):
 
 class ConnectionLost(StoreError):
     """The database went away, or refused the connection."""
+
+    hint = "check that the server runs, and its address and password: --database, or MPSYNC_DATABASE; what was committed stands"
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)

@@ -60,6 +60,8 @@ class LeaseLost(StoreError):
 class AmbiguousUnit(UpstreamError):
     """One name, version and architecture, and files with different bytes, in one version."""
 
+    hint = "upstream has to remove one of them; sync the components, suites or folders that hold them apart, under a --name each"
+
     def __init__(self, kind: str, name: str, version: str, arch: str, sha256: list[str], paths: list[str]) -> None:
         super().__init__(kind, name, version, arch, sha256, paths)
         self.kind, self.name, self.version, self.arch, self.sha256, self.paths = (

@@ -152,6 +152,7 @@ class GenerationReader:
             self._now,
             where=self._where,
             was_signed=bool(self._held.get("is_signed")),
+            url=f"{options['url'].partition('?')[0].rstrip('/')}/{self._folder}",
         )
         release = parse_release(trusted.text, f"{self._where}/{trusted.name}", allow_weak=options["allow_weak"])
         held = self._held.get("date")

@@ -33,6 +33,8 @@ _INSTALLER_SUMS = re.compile(r"(?:^|/)installer-([^/]+)/current/(?:legacy-)?imag
 class NotOffered(ConfigError):
     """A component or architecture was asked for that Release doesn't offer, or names no index of."""
 
+    hint = "choose of what is offered by --component and --arch; without them, all of it is taken"
+
     def __init__(self, where: str, what: str, asked: str, offered: tuple[str, ...]) -> None:
         super().__init__(where, what, asked, offered)
         self.where, self.what, self.asked, self.offered = where, what, asked, offered

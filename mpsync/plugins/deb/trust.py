@@ -31,9 +31,10 @@ class NoRelease(TrustError):
     hint = "check the URL (the folder that holds dists/) and --suite; a flat repository's suite ends in /, as ./"
     expected, got = f"{INRELEASE}, or {RELEASE} with {RELEASE_GPG}", "neither"
 
-    def __init__(self, where: str) -> None:
-        super().__init__(where, f"has neither {INRELEASE} nor {RELEASE}")
-        self.args = (where,)
+    def __init__(self, where: str, url: str | None = None) -> None:
+        super().__init__(url or where, f"has neither {INRELEASE} nor {RELEASE}")
+        self.args = (where, url)
+        self.url = url
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def trusted_release(
     *,
     where: str,
     was_signed: bool = False,
+    url: str | None = None,
 ) -> Trusted:
     """Choose and verify the top file of one suite.
 
@@ -62,7 +64,8 @@ def trusted_release(
     keyring     None: verification is off; an InRelease is then still unwrapped
     now         aware UTC
     was_signed  the state we hold came from a verified file: an unsigned one is refused as such
-    raises      TrustError leaves of openpgp; NoLongerSigned
+    url         of the folder where they were asked for, for the error
+    raises      TrustError leaves of openpgp; NoLongerSigned; NoRelease
     """
     if inrelease is not None:
         at = f"{where}/{INRELEASE}"
@@ -77,7 +80,7 @@ def trusted_release(
         return Trusted(verified.text, verified, INRELEASE)
     at = f"{where}/{RELEASE}"
     if release is None:
-        raise NoRelease(where)
+        raise NoRelease(where, url)
     if keyring is None:
         return Trusted(release, None, RELEASE)
     if release_gpg is None or not release_gpg.strip():

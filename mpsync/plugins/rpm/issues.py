@@ -74,6 +74,12 @@ class RefusedRecord(MetadataError):
     hint = "the repository is broken or hostile; --skip-failed leaves such records out and reports them"
 
 
+class WeakDigests(RefusedRecord):
+    """Only md5 or sha1 says what a file is."""
+
+    hint = "--allow-weak-digests accepts md5 and sha1: for old repositories you trust by other means"
+
+
 @dataclass(slots=True)
 class Issue:
     """One named outcome: how often, and the first places with what stands there."""
@@ -140,7 +146,8 @@ class Issues:
         if strict:
             for issue in self.by_code.values():
                 if issue.is_refused and issue.code not in _TOLERATED:
-                    raise RefusedRecord(where, str(issue))
+                    refused = WeakDigests if issue.code == CHECKSUM_WEAK else RefusedRecord
+                    raise refused(where, str(issue))
 
     def __bool__(self) -> bool:
         return bool(self.by_code)

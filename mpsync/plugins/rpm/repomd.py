@@ -127,7 +127,7 @@ def parse_repomd(data: bytes, where: str = PATH, accepted: frozenset[str] = ACCE
             made.issues.add(issues.FILE_MISSING, f"{where}: no {role}")
     for used in (*made.parsed.values(), *made.kept):
         if not accepted.intersection(used.expected.digests):
-            raise MetadataError(
+            raise (issues.WeakDigests if used.expected.digests else MetadataError)(
                 f"{where}: {used.type}",
                 "no checksum that proves the file",
                 " or ".join(sorted(accepted)),
