@@ -22,8 +22,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         from mpsync.cli.failure import UsageError
+        from mpsync.fetch.reach import shown
 
-        raise UsageError(message, self.format_usage())
+        # argparse quotes what it doesn't understand, and a URL may hold a password.
+        raise UsageError(re.sub(r"\w+://\S+", lambda url: shown(url[0]), message), self.format_usage())
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

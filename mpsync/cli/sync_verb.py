@@ -125,9 +125,11 @@ def _new(arguments: argparse.Namespace) -> MakeRequest:
     def make(held: Repository | None) -> Request:
         # A first sync that failed, of a mistyped URL, holds no name.
         if held is not None and held.latest and arguments.name is None and held.url != remote.url:
+            from mpsync.fetch.reach import shown
+
             raise ConfigError(
-                f"repository {name} exists, and comes from {held.url}: give --name, another one for another repository, "
-                f"or --name {name} if it has moved"
+                f"repository {name} exists, and comes from {shown(held.url or '')}: give --name, another one for another "
+                f"repository, or --name {name} if it has moved"
             )
         return _request(arguments, plugin, arguments.plugin_arguments, name, remote, options, {})
 

@@ -49,8 +49,11 @@ def basic(username: str, password: str) -> str:
 def _parse(url: str) -> Proxy:
     target = place(url if "://" in url else "http://" + url)
     if target is None:
+        scheme, separator, rest = url.rpartition("://")
+        address = rest.rpartition("@")[2]  # a "/" in a password would end the host, and "shown" too early
         raise ConfigError(
-            f"proxy {shown(url)}: use http:// or https:// (SOCKS needs a local HTTP proxy in front of it)"
+            f"proxy {shown(scheme + separator + address)}: use http:// or https:// "
+            "(SOCKS needs a local HTTP proxy in front of it)"
         )
     authorization = basic(*credentials(target.userinfo)) if target.userinfo else None
     return Proxy(target.origin, target.netloc, authorization)

@@ -117,10 +117,12 @@ def _checked(url: str) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
         host = host if host.isascii() else host.encode("idna").decode()
-    except (ValueError, UnicodeError) as error:
-        raise ConfigError(f"the URL is malformed: {error}") from None
+    except (ValueError, UnicodeError):  # its text may quote a part of a password that holds a "/", which ends the host
+        raise ConfigError(
+            "the URL is malformed: its host or port is none; write special characters of a password as %XX"
+        ) from None
     if not host:
-        raise ConfigError(f"{url!r} names no host")
+        raise ConfigError("the URL names no host")
     netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
     legal = urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
     return _ILLEGAL_IN_URL.sub(lambda found: quote(found[0]), legal)
