@@ -17,13 +17,14 @@ STALL_S = 300.0
 """A start whose log stands still for this long is stuck; a recovery writes a line every second."""
 
 _TAIL_BYTES = 64 << 10
+_FULL = ("No space left on device", "Disk quota exceeded", "Check free disk space")  # the last one: of a write cut short
 _ADVICE = (
     ("could not create shared memory segment", "the kernel gives no shared memory (sysctl kernel.shmmni, shmall)"),
     ("could not map anonymous shared memory", "too little memory: set shared_buffers in local.conf"),
     ("could not locate a valid checkpoint record", "the data is damaged: restore a backup, or sync anew"),
     ("could not look up effective user ID", "this user needs an entry in /etc/passwd"),
     ("contains invalid value", "a setting is wrong: see postgres/data/local.conf"),
-    ("configuration file", "a setting is wrong: see postgres/data/local.conf"),
+    ("configuration file \"", "a setting is wrong: see postgres/data/local.conf"),
 )  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def rotate(log: Path) -> None:
 def explain(log: Path, offset: int, problem: str) -> StoreError:
     """The leaf for a server that ended, by what it wrote to ``log`` after byte ``offset``."""
     text = _read_from(log, max(offset, log.stat().st_size - _TAIL_BYTES)).decode(errors="replace")
-    if "No space left on device" in text or "Disk quota exceeded" in text:
+    if any(sign in text for sign in _FULL):
         return DiskFull(str(log.parent), "no space left for the database")
     lines = [line for line in text.splitlines() if line.strip()]
     loud = [line for line in lines if any(word in line for word in ("FATAL:", "PANIC:", "error:", "embedded_root:"))]
