@@ -104,6 +104,13 @@ def test_nobody_answers_where_nothing_listens(tmp_path: Path) -> None:
     ("said", "kind", "message"),
     [
         ("x\nFATAL:  could not write: No space left on device\nlast\n", DiskFull, "free some space"),
+        (
+            "FATAL:  wrote only 4096 of 8192 bytes\nHINT:  Check free disk space.\nPANIC:  x\n",
+            DiskFull,
+            "free some space",
+        ),
+        ("creating configuration files ... ok\nPANIC:  x\n", DatabaseStartFailed, "it ended: PANIC:  x (log"),
+        ('FATAL:  configuration file "/a/b" contains errors\n', DatabaseStartFailed, "local.conf"),
         ("FATAL:  bad thing\nLOG:  shut down\n", DatabaseStartFailed, "it ended: FATAL:  bad thing"),
         ("", DatabaseStartFailed, "it said nothing"),
         ("FATAL: could not create shared memory segment: x\n", DatabaseStartFailed, "kernel.shmmni"),
