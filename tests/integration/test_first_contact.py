@@ -158,10 +158,10 @@ def test_a_proxy_that_wants_credentials_says_where_they_go(command: Command, ups
 # ---- our side
 
 
-def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
+def test_a_data_directory_that_can_t_be_one_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("not ours")
-    for data_dir in (file, file / "below"):
+    for data_dir in (file, file / "below", Path("/proc/nobody-writes-here")):
         outcome = contact(Command(data_dir), "rpm", f"file://{tmp_path}")
 
         assert outcome.code == 1
