@@ -44,34 +44,39 @@ def has_store(settings: Settings) -> bool:
 def server(settings: Settings, imports: tuple[str, ...] = ()) -> Iterator[str]:
     """The database's conninfo; the embedded server is started, and stopped if we are its last user."""
     with starting(settings, imports) as started:
-        yield started if isinstance(started, str) else started.result()
+        if isinstance(started, InThread):
+            with signals.interruptible():
+                conninfo = started.result()
+        else:
+            conninfo = started
+        yield conninfo
 
 
 @contextmanager
 def starting(settings: Settings, imports: tuple[str, ...] = ()) -> Iterator[str | InThread]:
     """The database's conninfo, or what will have it once the embedded server has started."""
     if settings.database is not None:
-        for module in imports:
-            import_module(module)
+        _import(imports)
         yield settings.database
         return
     from mpsync.store.embedded import EmbeddedServer
 
     embedded = EmbeddedServer(settings.data_dir, on_notice=_notice)
-    started: InThread | None = None
+    started = InThread(embedded.start)
     try:
-        with signals.shielded():
-            started = InThread(embedded.start)
-        signals.raise_if_stopped()
-        for module in imports:
-            import_module(module)
+        _import(imports)
         yield started
     finally:
-        with signals.shielded():
-            if started is not None and not started.is_done:
-                embedded.stop()  # a start that waits for somebody else gives up
-                started.wait()
-            embedded.stop()
+        if not started.is_done:
+            embedded.stop()  # a start that waits for somebody else gives up
+            started.wait()
+        embedded.stop()
+
+
+def _import(modules: tuple[str, ...]) -> None:
+    for module in modules:
+        import_module(module)
+    signals.raise_if_stopped()
 
 
 def run_async(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
@@ -86,16 +91,15 @@ def run_async(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
         with signals.cancels_this_task():
             return await work()
 
-    with signals.shielded():
-        try:
-            with asyncio.Runner(loop_factory=factory) as runner:
-                return runner.run(main())
-        except BaseException as error:
-            # Whatever it failed with after a signal, such as a child that died of the same one, the signal was the cause.
-            stopped = signals.stopped()
-            if stopped is not None:
-                raise stopped from error
-            raise
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(main())
+    except BaseException as error:
+        # Whatever it failed with after a signal, such as a child that died of the same one, the signal was the cause.
+        stopped = signals.stopped()
+        if stopped is not None:
+            raise stopped from error
+        raise
 
 
 def run_with_storage(

@@ -1,8 +1,9 @@
 """Ctrl-C and friends, from the first line to the last: the first one stops everything in order, a late second at once.
 
-Flow    handler -> (no loop yet: an exception in the main thread) or (a loop runs: its main task is cancelled)
+Flow    handler -> a note, looked at between steps; where a loop runs, its main task is cancelled; where the main thread waits
+        for something that may take long, an exception
 Why     a server is being started, children run and files lie in a temporary folder: an exception out of nowhere in the
-        middle of cleaning up would leave one of them behind
+        middle of cleaning up would leave one of them behind, and in the middle of importing a compiled module it crashes
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class _State:
     def __init__(self) -> None:
         self.number: int | None = None
         self.at_s = 0.0
-        self.shields = 0
+        self.may_raise = False
         self.task: tuple[asyncio.AbstractEventLoop, asyncio.Task[object]] | None = None
 
 
@@ -77,13 +78,14 @@ def handled(*, is_last: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def shielded() -> Iterator[None]:
-    """No exception comes out of nowhere inside the block. A signal is noted: see ``stopped()``."""
-    _state.shields += 1
+def interruptible() -> Iterator[None]:
+    """The block waits, and does nothing else: a signal raises Interrupted in it, and at once if one came before."""
+    raise_if_stopped()
+    _state.may_raise = True
     try:
         yield
     finally:
-        _state.shields -= 1
+        _state.may_raise = False
 
 
 @contextmanager
@@ -108,6 +110,7 @@ def stopped() -> Interrupted | None:
 
 
 def raise_if_stopped() -> None:
+    """Between two steps: Interrupted, if a signal came."""
     found = stopped()
     if found is not None:
         raise found
@@ -123,5 +126,5 @@ def _on_signal(number: int, _: FrameType | None) -> None:
     if _state.task is not None:
         loop, task = _state.task
         loop.call_soon_threadsafe(task.cancel)
-    elif not _state.shields:
+    elif _state.may_raise:
         raise Interrupted(number)
