@@ -17,7 +17,11 @@ STALL_S = 300.0
 """A start whose log stands still for this long is stuck; a recovery writes a line every second."""
 
 _TAIL_BYTES = 64 << 10
-_FULL = ("No space left on device", "Disk quota exceeded", "Check free disk space")  # the last one: of a write cut short
+_FULL = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "Check free disk space",
+)  # the last one: of a write cut short
 _ADVICE = (
     ("could not create shared memory segment", "the kernel gives no shared memory (sysctl kernel.shmmni, shmall)"),
     ("could not map anonymous shared memory", "too little memory: set shared_buffers in local.conf"),
