@@ -148,10 +148,11 @@ async def _forget(storage: Storage, repository: Repository) -> Repository | None
 
 
 def _options(request: Request) -> dict[str, Any]:
-    """What is remembered of a request; credentials are not among it."""
+    """What is remembered of a request; credentials are not among it, nor what holds for one run."""
+    once = request.plugin.once
     return {
-        "plugin": request.options,
-        "arguments": request.arguments,
+        "plugin": {name: value for name, value in request.options.items() if name not in once},
+        "arguments": {name: value for name, value in request.arguments.items() if name not in once},
         "policy": request.policy,
         "mirror": request.mirror,
         "on_failure": request.on_failure,

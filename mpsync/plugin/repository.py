@@ -114,6 +114,9 @@ class Plugin:
     first_stage: ClassVar[str]
     """``package.module:Class`` of the FirstStage; imported in a child."""
 
+    once: ClassVar[tuple[str, ...]] = ()
+    """Options that hold for one run and are not remembered, such as leave to accept an older state."""
+
     unique_kinds: ClassVar[tuple[str, ...]] = ()
     """Kinds of which one version may hold only one file per name, version and architecture."""
 

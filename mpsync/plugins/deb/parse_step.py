@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
-from mpsync.plugin.ahead import ahead
 from mpsync.plugin.declare import Batch, Expected, ParseStage, ParseTask, Slots
 from mpsync.plugin.decompress import Digesting, open_chunks
 from mpsync.plugin.one_path import OnePath
@@ -51,7 +50,7 @@ class DebIndex(ParseStage):
         task, where = self.task, self.task.context["where"]
         if task.start is not None and task.end is not None:
             return blocks(_range(task.path, task.start, task.end), where)
-        return blocks(ahead(_checked_text(task)), where)
+        return blocks(_checked_text(task), where)
 
     @classmethod
     def decompress(cls, task: ParseTask, into: Path) -> None:

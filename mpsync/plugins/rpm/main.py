@@ -38,6 +38,7 @@ class RpmPlugin(Plugin):
 
     name = "rpm"
     first_stage = "mpsync.plugins.rpm.first_stage:RpmFirstStage"
+    once = ("accept_older",)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
@@ -64,7 +65,11 @@ class RpmPlugin(Plugin):
             help="packages must be signed by a key of --keyring (with --policy immediate)",
         )
         add("--no-verify", action="store_true", help="don't verify the signature, though a key was given before")
-        add("--accept-older", action="store_true", help="accept a repomd.xml with a lower revision than the one held")
+        add(
+            "--accept-older",
+            action="store_true",
+            help="this time, accept a repomd.xml with a lower revision than the one held",
+        )
         add("--allow-weak-digests", action="store_true", help="accept md5 and sha1")
         add(
             "--allow-advisory-conflict",
