@@ -18,7 +18,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
-from mpsync.plugin.ahead import ahead
 from mpsync.plugin.declare import Batch, Expected, MetadataError, ParseStage, ParseTask, Slots
 from mpsync.plugin.decompress import Digesting, open_chunks
 from mpsync.plugin.one_path import OnePath
@@ -111,7 +110,7 @@ class PackageFile(ParseStage):
         if task.start is not None and task.end is not None:
             yield from reader.read_range(task.path, task.start, task.end)
         else:
-            yield from reader.read(ahead(checked_text(task)))
+            yield from reader.read(checked_text(task))
 
     def _narrow(self, block: Block) -> None:
         """Leave out the architectures that nobody asked for."""
