@@ -90,6 +90,7 @@ def sync(
         page_cache.drop(upstream.shown)
     else:
         page_cache.warm(upstream.shown)
+    page_cache.settle()
     line = command(upstream, data_dir, variant, extra, module="bench.lag_histogram")
     measured = run_command(line, data_dir=data_dir)
     return measured, json.loads(measured.stdout)
