@@ -14,7 +14,7 @@ from mpsync.fetch.session import Fetcher
 from mpsync.model.remote import Remote
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.budget import ResourceBudget
-from mpsync.pipeline.first_stage import ParseTask
+from mpsync.pipeline.first_stage import Parsed, ParseTask, TopFile
 from mpsync.pipeline.progress import Progress
 from mpsync.pipeline.runner import create_pipeline
 from mpsync.pipeline.stage import Stage
@@ -59,6 +59,22 @@ class Passing(Stage):
             await self.put(batch)
 
 
+class _Unheard:
+    """A parse step's host, where nobody listens."""
+
+    async def parse(self, task: ParseTask) -> Parsed:
+        raise NotImplementedError
+
+    async def top_file(self, path: str) -> TopFile | None:
+        raise NotImplementedError
+
+    def skip(self, what: str, why: str) -> None: ...
+
+    def note(self, name: str, text: str) -> None: ...
+
+    def progress(self, name: str, by: int, total: int | None) -> None: ...
+
+
 def batches_of(index: Path, rows: int = 2000) -> list[Batch]:
     """The batches that a child sends home of a Packages index: ``rows`` long, raw records packed."""
     context = {
@@ -73,9 +89,9 @@ def batches_of(index: Path, rows: int = 2000) -> list[Batch]:
     }
 
     async def parsed() -> list[Batch]:
-        return [
-            batch async for batch in DebIndex(ParseTask("", index, context, listing="bench/main/binary-amd64")).blocks()
-        ]
+        step = DebIndex(ParseTask("", index, context, listing="bench/main/binary-amd64"))
+        step.host = _Unheard()
+        return [batch async for batch in step.blocks()]
 
     made: list[Batch] = []
     for found in asyncio.run(parsed()):
