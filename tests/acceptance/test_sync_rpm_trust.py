@@ -192,9 +192,7 @@ def test_a_lower_revision_is_a_rollback(mpsync: Command, upstream: Upstream, key
     assert accepted["content"]["rpm.package"]["total"] == 2
 
 
-def test_leave_to_go_back_is_given_for_one_sync(
-    mpsync: Command, upstream: Upstream, keys: Path, repo: RpmRepo
-) -> None:
+def test_leave_to_go_back_is_given_for_one_sync(mpsync: Command, upstream: Upstream, keys: Path, repo: RpmRepo) -> None:
     mpsync.ok(*first(upstream, keys, "once"))
     repo.revision -= 10
     repo.publish(upstream, key=KEY)
