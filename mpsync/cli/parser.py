@@ -239,6 +239,12 @@ def _add_credentials(parser: argparse.ArgumentParser) -> None:
     add("--client-cert", metavar="FILE", help="PEM")
     add("--client-key", metavar="FILE", help="PEM")
     add("--proxy", metavar="URL", help="instead of http_proxy and https_proxy")
+    add(
+        "--header",
+        action="append",
+        metavar="NAME:VALUE",
+        help="sent to the URL's own host; @FILE reads them from a file, one a line, so that no process list shows them",
+    )
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:

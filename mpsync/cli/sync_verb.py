@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from mpsync.cli.headers import headers_of
 from mpsync.cli.opened import HTTP, InThread, has_store, import_for, known, run_async, settings_of, starting, unknown
 from mpsync.errors import ConfigError
 from mpsync.settings import Settings
@@ -230,6 +231,7 @@ def remote_of(arguments: argparse.Namespace, url: str, password: str | None = No
         client_cert=arguments.client_cert,
         client_key=arguments.client_key,
         proxy=arguments.proxy,
+        headers=headers_of(arguments.header or ()),
     )
 
 
