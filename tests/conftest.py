@@ -19,9 +19,9 @@ def upstream() -> Iterator[Upstream]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
-    """The command on a store whose server runs for the whole session; tests name their repositories apart."""
+    """The command on a store whose server runs for all tests of a file; these name their repositories apart."""
     data_dir = tmp_path_factory.mktemp("store")
     server = EmbeddedServer(data_dir)
     server.start()

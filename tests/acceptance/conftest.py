@@ -11,7 +11,7 @@ from debrepo import keyring as make_keyring
 
 @pytest.fixture
 def mpsync(command: Command) -> Command:
-    """The command on the session's store; tests name their repositories apart."""
+    """The command on the file's store; its tests name their repositories apart."""
     return command
 
 

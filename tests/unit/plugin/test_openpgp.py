@@ -50,7 +50,7 @@ def test_a_signed_file_gives_its_text_without_dashes() -> None:
 
     assert verified.text == TEXT
     assert verified.fingerprint == ALICE.extract_certificate().fingerprint
-    assert abs(verified.signed_at - NOW) < timedelta(minutes=5)
+    assert abs(verified.signed_at - datetime.now(UTC)) < timedelta(minutes=5)
     assert verified.key_expires_at is None
 
 
