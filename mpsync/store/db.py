@@ -9,6 +9,7 @@ Why     a pool of our own: psycopg_pool costs 6 ms of import and three worker ta
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
@@ -18,6 +19,9 @@ from mpsync.store.errors import ConnectionLost, DatabaseError, DiskFull, Seriali
 
 if TYPE_CHECKING:
     import psycopg
+
+# psycopg warns of a ROLLBACK it could not send when a COPY is cancelled (Ctrl-C). Unhandled, logging would print that.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 T = TypeVar("T")
 Connection: TypeAlias = "psycopg.AsyncConnection[tuple[Any, ...]]"
