@@ -150,7 +150,7 @@ def _again(arguments: argparse.Namespace, settings: Settings) -> MakeRequest:
         assert held is not None
         plugin = registry.load(held.plugin)
         given = given_plugin_arguments(plugin, arguments.rest, held.name)
-        plugin_arguments = {**held.options.get("arguments", {}), **given}
+        plugin_arguments = {**_still(held.options.get("arguments", {}), given, plugin.opposites), **given}
         options = plugin.options(_with_defaults(plugin, plugin_arguments))
         remote = remote_of(arguments, _url_again(plugin, held, options), password)
         _require_folder(remote)
@@ -166,6 +166,12 @@ def _url_again(plugin: Plugin, held: Repository, options: dict[str, Any]) -> str
     before = plugin.url_of(held.options["plugin"]) if held.options.get("plugin") else None
     is_of_options = before is not None and Remote(before).url == held.url
     return (plugin.url_of(options) if is_of_options else None) or held.url or ""
+
+
+def _still(remembered: dict[str, Any], given: dict[str, Any], opposites: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """What is remembered, but for what an opposite that is given now takes back: --no-verify a --keyring."""
+    gone = {other for pair in opposites for one, other in (pair, pair[::-1]) if given.get(one)}
+    return {name: value for name, value in remembered.items() if name not in gone}
 
 
 def _with_defaults(plugin: Plugin, plugin_arguments: dict[str, Any]) -> argparse.Namespace:

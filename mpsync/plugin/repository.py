@@ -117,6 +117,9 @@ class Plugin:
     once: ClassVar[tuple[str, ...]] = ()
     """Options that hold for one run and are not remembered, such as leave to accept an older state."""
 
+    opposites: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Pairs of arguments of which one takes back what is remembered of the other."""
+
     unique_kinds: ClassVar[tuple[str, ...]] = ()
     """Kinds of which one version may hold only one file per name, version and architecture."""
 

@@ -190,11 +190,11 @@ def test_addons_are_repositories_of_their_own(mpsync: Command, upstream: Upstrea
     more = mpsync.ok("sync", name)
     mpsync.ok("fetch", name)
 
-    assert found["content"]["rpm.package"]["total"] == 3, "hello is one unit, in two listings"
+    assert found["content"]["rpm.package"]["total"] == 4, "hello is two units: its file lies in two places"
     assert found["skipped"] == []
     assert not same["changed"]
     assert asked == {REPOMD, f"addons/HA/{REPOMD}", ".treeinfo"}
-    assert more["content"]["rpm.package"] == {"total": 4, "added": 1, "removed": 0}
+    assert more["content"]["rpm.package"] == {"total": 5, "added": 1, "removed": 0}
     assert {"addons/HA/Packages/corosync-1.0-1.x86_64.rpm", "addons/HA/Packages/pacemaker-1.0-1.x86_64.rpm"} <= set(
         held_files(mpsync, name)
     )
@@ -328,3 +328,23 @@ def test_trees_source_packages_and_architectures_are_left_out_when_asked(
     assert less["content"].get("rpm.tree", {"total": 0})["total"] == 0
     assert not [path for path in asked if "treeinfo" in path]
     assert less["skipped"] == one["skipped"] == []
+
+
+def test_a_package_that_the_root_drops_is_still_fetched_from_the_addon(
+    mpsync: Command, upstream: Upstream, repo: RpmRepo, name: str
+) -> None:
+    shared = repo.add(f"shared-{name}")
+    extra = RpmRepo(prefix="addons/HA/", packages=[shared], payloads={shared.location_href: b""})
+    extra.payloads[shared.location_href] = repo.payloads[shared.location_href]
+    extra.publish(upstream)
+    tree(upstream, addon("addons/HA"))
+    mpsync.ok("sync", "rpm", repo.publish(upstream), "--name", name)
+    repo.drop(shared.name)
+    repo.publish(upstream)
+    upstream.remove(shared.location_href)
+
+    mpsync.ok("sync", name)
+    upstream.forget()
+    mpsync.ok("fetch", name, "--name", shared.name)
+
+    assert [request.path for request in upstream.of()] == [f"addons/HA/{shared.location_href}"]

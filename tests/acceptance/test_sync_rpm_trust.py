@@ -229,3 +229,20 @@ def test_options_that_contradict_are_usage_errors(
 
     assert problem in error["message"]
     assert upstream.count() == 0
+
+
+def test_a_remembered_keyring_is_taken_back_by_no_verify_and_the_reverse(
+    mpsync: Command, upstream: Upstream, keys: Path, repo: RpmRepo
+) -> None:
+    mpsync.ok(*first(upstream, keys, "taken-back"))
+    repo.publish(upstream)
+    assert mpsync.fails("sync", "taken-back")["type"] == "NoLongerSigned"
+
+    mpsync.ok("sync", "taken-back", "--no-verify")
+    mpsync.ok("sync", "taken-back")
+    repo.add("later")
+    repo.publish(upstream, key=KEY)
+    mpsync.ok("sync", "taken-back", "--keyring", str(keys))
+
+    upstream.remove(ASC)
+    assert mpsync.fails("sync", "taken-back")["type"] == "NoLongerSigned"

@@ -22,6 +22,7 @@ class DebPlugin(Plugin):
 
     name = "deb"
     first_stage = "mpsync.plugins.deb.first_stage:DebFirstStage"
+    opposites = (("keyring", "no_verify"),)
     unique_kinds = (kinds.PACKAGE, kinds.UDEB)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

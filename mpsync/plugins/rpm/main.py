@@ -39,6 +39,7 @@ class RpmPlugin(Plugin):
     name = "rpm"
     first_stage = "mpsync.plugins.rpm.first_stage:RpmFirstStage"
     once = ("accept_older",)
+    opposites = (("keyring", "no_verify"),)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
@@ -114,7 +115,9 @@ class RpmPlugin(Plugin):
 
     def check(self, options: Mapping[str, Any], *, mirror: bool) -> None:
         if options["mirror_complete"] and not mirror:
-            raise ConfigError("--mirror-complete and --additive contradict each other")
+            raise ConfigError(
+                "--mirror-complete and --additive contradict each other (--no-mirror-complete takes back a remembered one)"
+            )
         if options["retain"] and mirror:
             raise ConfigError("--retain drops what upstream has: it needs --additive")
 

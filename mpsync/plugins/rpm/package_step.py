@@ -101,7 +101,9 @@ class PackageFile(ParseStage):
         """Whether the core has every record of it."""
         if not self._known:
             return False
-        self._keys = keys_of(KINDS[self.task.context["role"]], block.raw, block.starts, block.lengths)
+        self._keys = keys_of(
+            KINDS[self.task.context["role"]], self.task.context["folder"], block.raw, block.starts, block.lengths
+        )
         self._vouched = block if self._known.issuperset(self._keys) else None
         return self._vouched is not None
 
@@ -131,7 +133,7 @@ class PackageFile(ParseStage):
         batch.names, batch.archs = block.names, block.archs
         batch.versions = list(map(kinds.evr_text, block.epochs, block.versions, block.releases))
         batch.starts, batch.lengths, batch.ids = block.starts, block.lengths, [0] * rows
-        batch.keys = keys_of(kind, block.raw, block.starts, block.lengths)
+        batch.keys = keys_of(kind, self.task.context["folder"], block.raw, block.starts, block.lengths)
         if isinstance(block, Primary):
             batch.slots = _slots(block, context["folder"], context["deferred"])
         return batch
@@ -140,7 +142,7 @@ class PackageFile(ParseStage):
         """What is needed of rows that the core has: who they are."""
         kind, rows = KINDS[self.task.context["role"]], len(block)
         if rows != len(self._keys):  # narrowed since
-            self._keys = keys_of(kind, block.raw, block.starts, block.lengths)
+            self._keys = keys_of(kind, self.task.context["folder"], block.raw, block.starts, block.lengths)
         batch = Batch()
         batch.kinds, batch.listings, batch.keys = [kind] * rows, [self.task.listing] * rows, self._keys
         batch.names, batch.versions, batch.archs = [""] * rows, [""] * rows, [""] * rows
@@ -188,9 +190,13 @@ def fingerprint_of(pkgids: Sequence[bytes], nevras: Sequence[str]) -> int:
     )
 
 
-def keys_of(kind: str, raw: bytes, starts: Iterable[int], lengths: Iterable[int]) -> list[bytes]:
-    """content_key() of every record of a run, without copying the records."""
-    begun = sha256(kind.encode() + b"\0")
+def keys_of(kind: str, folder: str, raw: bytes, starts: Iterable[int], lengths: Iterable[int]) -> list[bytes]:
+    """content_key() of every record of a run, without copying the records.
+
+    A package of a sub-repository is a unit of its own, though its record may be that of a package of the root: its file
+    lies below ``folder``, and stays there when the root's goes.
+    """
+    begun = sha256((f"{kind} {folder}" if folder else kind).encode() + b"\0")
     view = memoryview(raw)
     keys = []
     for start, length in zip(starts, lengths, strict=True):
