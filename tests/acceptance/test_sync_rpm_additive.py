@@ -325,3 +325,16 @@ def test_a_lower_retain_thins_out_what_is_held(mpsync: Command, upstream: Upstre
 
     assert found["content"]["rpm.package"] == {"total": 1, "added": 0, "removed": 2}
     assert more["content"]["rpm.package"] == {"total": 2, "added": 1, "removed": 0}
+
+
+def test_a_remembered_retain_is_taken_back_by_0(mpsync: Command, upstream: Upstream, name: str) -> None:
+    repo = RpmRepo()
+    for version in ("1", "2", "3"):
+        repo.add("hello", version)
+    mpsync.ok("sync", "rpm", repo.publish(upstream), "--name", name, "--additive", "--retain", "1")
+
+    refused = mpsync.fails("sync", name, "--mirror", code=2)
+    found = mpsync.ok("sync", name, "--mirror", "--retain", "0")
+
+    assert "--retain 0" in refused["message"]
+    assert found["content"]["rpm.package"]["total"] == 3

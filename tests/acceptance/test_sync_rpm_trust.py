@@ -211,7 +211,7 @@ def test_leave_to_go_back_is_given_for_one_sync(mpsync: Command, upstream: Upstr
         (["--mirror-complete", "--additive"], "--additive"),
         (["--retain", "2"], "--additive"),
         (["--retain", "2", "--mirror"], "--additive"),
-        (["--retain", "0", "--additive"], "at least 1"),
+        (["--retain", "-1", "--additive"], "at least 1"),
         (["--retain", "x", "--additive"], "--retain"),
         (["--skip", "drpm"], "drpm"),
         (["--keyring", "/missing.gpg"], "/missing.gpg"),

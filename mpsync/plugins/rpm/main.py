@@ -91,8 +91,8 @@ class RpmPlugin(Plugin):
         for file in arguments.keyring or ():
             if not Path(file).is_file():
                 raise ConfigError(f"keyring {file} is not a file")
-        if arguments.retain is not None and arguments.retain < 1:
-            raise ConfigError(f"--retain {arguments.retain}: at least 1")
+        if arguments.retain is not None and arguments.retain < 0:
+            raise ConfigError(f"--retain {arguments.retain}: at least 1, or 0 for all")
         archs = _split(arguments.arch)
         if arguments.mirror_complete and (archs or "srpm" in skip):
             raise ConfigError(
@@ -119,7 +119,9 @@ class RpmPlugin(Plugin):
                 "--mirror-complete and --additive contradict each other (--no-mirror-complete takes back a remembered one)"
             )
         if options["retain"] and mirror:
-            raise ConfigError("--retain drops what upstream has: it needs --additive")
+            raise ConfigError(
+                "--retain drops what upstream has: it needs --additive (--retain 0 takes back a remembered one)"
+            )
 
     def url_of(self, options: Mapping[str, Any]) -> str | None:
         return options["metalink"] or options["mirrorlist"] or None
