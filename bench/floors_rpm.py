@@ -93,7 +93,7 @@ def rows_of(folder: Path, records: dict[str, RepomdRecord]) -> Rows:
         reader = getattr(packages, role)(role)
         for block in reader.read(parse_rpm.chunks_of(folder / record.location, record)):
             made, _, places = pack_records([block.raw_at(row) for row in range(len(block))])
-            keys = keys_of(kind, block.raw, block.starts, block.lengths)
+            keys = keys_of(kind, "", block.raw, block.starts, block.lengths)
             evrs = map(kinds.evr_text, block.epochs, block.versions, block.releases)
             rows = zip(keys, places, block.lengths, block.names, evrs, block.archs, strict=True)
             for key, (frame, offset), length, name, evr, arch in rows:

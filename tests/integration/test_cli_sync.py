@@ -237,12 +237,20 @@ def test_a_switch_is_taken_back_by_its_opposite(
 ) -> None:
     command.ok("sync", "deb", upstream.url, "--suite", "stable", "--no-verify", "--name", "switched")
 
-    refused = command("sync", "switched", "--keyring", keys, "--json")
     found = command.ok("sync", "switched", "--verify", "--keyring", keys)
 
-    assert refused.code == 2
     assert not [note for note in found["notes"] if "NOT verified" in note]
     assert command.ok("show", "switched")["arguments"]["no_verify"] is False
+
+
+def test_a_keyring_that_is_given_takes_back_a_remembered_no_verify(
+    command: Command, upstream: Upstream, repo: DebRepo, keys: Path
+) -> None:
+    command.ok("sync", "deb", upstream.url, "--suite", "stable", "--no-verify", "--name", "verified-now")
+
+    found = command.ok("sync", "verified-now", "--keyring", keys, "--force")
+
+    assert not [note for note in found["notes"] if "NOT verified" in note]
 
 
 def test_a_moved_upstream_is_followed_only_when_the_name_is_given(
