@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,11 @@ class Expected:
     def sha256(cls, digest: str, size_bytes: int | None = None) -> Expected:
         """The usual case: one sha256."""
         return cls(size_bytes, {"sha256": digest})
+
+
+def strongest(digests: Mapping[str, str]) -> tuple[str, str]:
+    """(algorithm, hex) of the strongest digest of ``{algorithm: hex}``, which has one that we know."""
+    return next((name, digests[name]) for name in STRENGTH if name in digests)
 
 
 @dataclass(frozen=True, slots=True)

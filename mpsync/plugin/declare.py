@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mpsync.errors import ConfigError, MetadataError, MpsyncError, PluginError, TrustError, UnsafePath, UpstreamError
 from mpsync.model.content import Artifact, Content, Reference, content_key, file_record
-from mpsync.model.digests import ACCEPTED, STRENGTH, Expected, Fetched
+from mpsync.model.digests import ACCEPTED, STRENGTH, Expected, Fetched, strongest
 from mpsync.model.paths import MAX_PATH_BYTES, safe_relative_path
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
@@ -44,4 +44,5 @@ __all__ = [
     "content_key",
     "file_record",
     "safe_relative_path",
+    "strongest",
 ]

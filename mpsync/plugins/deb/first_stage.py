@@ -21,6 +21,7 @@ from mpsync.plugin.declare import (
     file_record,
 )
 from mpsync.plugin.openpgp import Keyring
+from mpsync.plugin.top_files import top_item
 from mpsync.plugins.deb import kinds
 from mpsync.plugins.deb.generation import FetchedIndex, Generation, GenerationReader, index_item
 from mpsync.plugins.deb.installer import parse_sums
@@ -50,8 +51,8 @@ class DebFirstStage(FirstStage):
 
     async def _declare_files(self, generation: Generation) -> None:
         """The top files, and every other file that Release names for what was selected."""
-        for name, (path, size_bytes, sha256) in generation.top.items():
-            await self.put(_top_item(generation.folder, name, path, size_bytes, sha256))
+        for name, top in generation.top.items():
+            await self.put(top_item(generation.folder + name, kinds.RELEASE_FILE, generation.folder or "./", top))
         for what, why in generation.layout.skipped:
             self.skip(generation.folder + what, why)
         taken = {fetched.variant.path for fetched in generation.indices}
@@ -108,12 +109,3 @@ class DebFirstStage(FirstStage):
 def _proof(promise: IndexFile, variant: IndexFile) -> str:
     """Hex sha256 over what was promised of the text and of the file: a file not unpacked yet may hold anything."""
     return hashlib.sha256(f"{promise.strongest} {variant.strongest}".encode()).hexdigest()
-
-
-def _top_item(folder: str, name: str, path: Path, size_bytes: int, sha256: str) -> DeclarativeContent:
-    relative_path = folder + name
-    digests = {"sha256": sha256}
-    content = Content(file_record(relative_path, size_bytes, digests), name=relative_path, kind=kinds.RELEASE_FILE)
-    artifact = Artifact(size=size_bytes, digests=digests, file=path)
-    d_artifact = DeclarativeArtifact(artifact, url=relative_path, relative_path=relative_path)
-    return DeclarativeContent(content, [d_artifact], listing=folder or "./")

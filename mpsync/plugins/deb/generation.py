@@ -27,6 +27,7 @@ from mpsync.plugin.declare import (
 )
 from mpsync.plugin.decompress import Digesting, open_chunks
 from mpsync.plugin.openpgp import BadSignature, Keyring
+from mpsync.plugin.top_files import TopFiles, digests_of
 from mpsync.plugins.deb import kinds
 from mpsync.plugins.deb.layout import Index, Layout, Wanted, choose, suite_folder
 from mpsync.plugins.deb.release import IndexFile, Release, check_dates, parse_release
@@ -39,9 +40,6 @@ PAUSE_S = 0.25
 """Before they are read again; doubled each time. A mirror pulse takes seconds, a CDN node minutes: then the next run."""
 
 _UNNAMED_SUFFIXES = (".xz", ".gz", ".bz2", ".zst")
-
-TopFiles = dict[str, tuple[Path, int, str]]
-"""{InRelease | Release | Release.gpg: (local path, size in bytes, sha256)}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class Generation:
         """What the next probe compares with."""
         verified = self.trusted.verified
         return {
-            "files": {name: sha256 for name, (_, _, sha256) in self.top.items()},
+            "files": digests_of(self.top),
             "date": _text(self.release.date),
             "valid_until": _text(self.release.valid_until),
             "key_expires": _text(verified.key_expires_at) if verified else None,
@@ -130,7 +128,7 @@ class GenerationReader:
                 raise failed
             await asyncio.sleep(PAUSE_S * 2 ** (attempt - 1))
             again = await self._top_again()
-            if _digests(again) != _digests(top):
+            if digests_of(again) != digests_of(top):
                 self._stage.note(
                     self._where, f"{self._where}: upstream changed while it was read ({failed}); reading it again"
                 )
@@ -271,10 +269,6 @@ def _check_text(path: Path, name: str, plain: IndexFile) -> None:
 
 def _is_missing(error: UpstreamError) -> bool:
     return type(error).__name__ == "NotFound"
-
-
-def _digests(top: TopFiles) -> dict[str, str]:
-    return {name: sha256 for name, (_, _, sha256) in top.items()}
 
 
 def _text(when: datetime | None) -> str | None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mpsync.plugin.arguments import absolute, in_commas
 from mpsync.plugin.declare import ConfigError, Fetched
 from mpsync.plugin.openpgp import Keyring, default_keyrings
 from mpsync.plugin.repository import Held, Plugin, Probed, Upstream
@@ -42,7 +43,7 @@ class DebPlugin(Plugin):
         add(
             "--keyring",
             action="append",
-            type=_absolute,
+            type=absolute,
             metavar="FILE",
             help="OpenPGP keys that may sign (default: the machine's keyrings)",
         )
@@ -67,7 +68,7 @@ class DebPlugin(Plugin):
             )
         if arguments.keyring and arguments.no_verify:
             raise ConfigError("--keyring and --no-verify contradict each other")
-        components = _split(arguments.component)
+        components = in_commas(arguments.component)
         if components and all(suite.endswith("/") for suite in suites):
             raise ConfigError("--component makes no sense with a flat repository (a suite that ends in /)")
         for file in arguments.keyring or ():
@@ -76,7 +77,7 @@ class DebPlugin(Plugin):
         return {
             "suites": list(dict.fromkeys(suites)),
             "components": components,
-            "architectures": _split(arguments.arch),
+            "architectures": in_commas(arguments.arch),
             "sources": arguments.source,
             "udebs": arguments.udeb,
             "installer": arguments.installer,
@@ -113,15 +114,6 @@ class DebPlugin(Plugin):
             },
         }
         return Probed(unchanged, first_stage)
-
-
-def _absolute(file: str) -> str:
-    return str(Path(file).absolute())
-
-
-def _split(values: list[str] | None) -> list[str]:
-    """``--arch amd64,arm64 --arch all`` -> three, in order, once each."""
-    return list(dict.fromkeys(part.strip() for value in values or () for part in value.split(",") if part.strip()))
 
 
 def _keys(options: Mapping[str, Any]) -> tuple[list[str], str]:

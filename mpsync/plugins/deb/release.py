@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 
-from mpsync.plugin.declare import ACCEPTED, STRENGTH, Expected, MetadataError, TrustError, safe_relative_path
+from mpsync.plugin.declare import ACCEPTED, Expected, MetadataError, TrustError, safe_relative_path, strongest
 from mpsync.plugins.deb.stanza import fields
 
 MAX_CLOCK_SKEW = timedelta(days=1)
@@ -90,7 +90,7 @@ class IndexFile:
     @property
     def strongest(self) -> tuple[str, str]:
         """(algorithm, hex)."""
-        return next((name, self.digests[name]) for name in STRENGTH if name in self.digests)
+        return strongest(self.digests)
 
     @property
     def expected(self) -> Expected:

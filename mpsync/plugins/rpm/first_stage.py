@@ -22,20 +22,20 @@ from mpsync.plugin.declare import (
     TrustError,
     UpstreamError,
     file_record,
+    strongest,
 )
 from mpsync.plugin.openpgp import Keyring
+from mpsync.plugin.top_files import TopFiles, top_item
 from mpsync.plugins.rpm import issues, kinds
 from mpsync.plugins.rpm.document_step import MAX_MODULES_BYTES
 from mpsync.plugins.rpm.extra_files import parse_extra_files
 from mpsync.plugins.rpm.generation import (
+    REPODATA,
     CannotMirrorComplete,
     Generation,
     GenerationReader,
-    TopFiles,
     accepted_algorithms,
     read_top,
-    strongest,
-    top_item,
 )
 from mpsync.plugins.rpm.issues import Issues, RefusedRecord
 from mpsync.plugins.rpm.packages import BadCut
@@ -125,14 +125,14 @@ class RpmFirstStage(FirstStage):
     async def _declare_files(self, generation: Generation) -> None:
         """The top files; what repomd.xml names was put when it was fetched."""
         for name, file in generation.top.items():
-            await self.put(top_item(generation.folder, name, "repodata", file))
+            await self.put(top_item(generation.folder + name, kinds.REPO_FILE, generation.folder + REPODATA, file))
         self._report(generation.repomd.issues, generation.folder + PATH)
 
     async def _declare_tree(self, tree: Treeinfo) -> None:
         """The treeinfo as a unit, whose artifacts are its images; the file itself, which has one of two names, is another."""
         deferred = self.options["deferred"]
         for name, (path, size_bytes, sha256) in self.options["top"]["tree"].items():
-            await self.put(top_item("", name, TREE, (Path(path), size_bytes, sha256)))
+            await self.put(top_item(name, kinds.REPO_FILE, TREE, (Path(path), size_bytes, sha256)))
             d_artifacts: list[DeclarativeArtifact] = []
             for file in tree.files:
                 digests = dict((strongest(file.digests),)) if file.digests else {}
@@ -151,7 +151,7 @@ class RpmFirstStage(FirstStage):
     async def _declare_extra_files(self) -> None:
         """With mirror-complete: what else belongs to the tree."""
         for name, (path, size_bytes, sha256) in self.options["top"]["extra"].items():
-            await self.put(top_item("", name, TREE, (Path(path), size_bytes, sha256)))
+            await self.put(top_item(name, kinds.REPO_FILE, TREE, (Path(path), size_bytes, sha256)))
             for file in parse_extra_files(Path(path).read_bytes(), name):
                 content = Content(
                     file_record(file.path, file.size_bytes, file.digests), name=file.path, kind=kinds.REPO_FILE

@@ -17,7 +17,6 @@ from typing import Any
 
 from mpsync.plugin.declare import (
     ACCEPTED,
-    STRENGTH,
     UPSTREAM,
     Artifact,
     Content,
@@ -27,8 +26,10 @@ from mpsync.plugin.declare import (
     MetadataError,
     UpstreamError,
     file_record,
+    strongest,
 )
 from mpsync.plugin.openpgp import Keyring, Verified
+from mpsync.plugin.top_files import TopFiles, digests_of
 from mpsync.plugins.rpm import kinds
 from mpsync.plugins.rpm.repomd import PARSED, PATH, Repomd, RepomdRecord, parse_repomd
 from mpsync.plugins.rpm.trust import ASC, KEY, Rollback, verified_repomd
@@ -38,9 +39,6 @@ TRIES = 4
 
 PAUSE_S = 0.25
 """Before they are read again; doubled each time."""
-
-TopFiles = dict[str, tuple[Path, int, str]]
-"""{repodata/repomd.xml, .asc, .key: (local path, size in bytes, sha256)}."""
 
 REPODATA = "repodata"
 
@@ -73,7 +71,7 @@ class Generation:
         """What the next probe compares with."""
         expires = self.verified.key_expires_at if self.verified else None
         return {
-            "files": {name: sha256 for name, (_, _, sha256) in self.top.items()},
+            "files": digests_of(self.top),
             "revision": self.repomd.generation,
             "is_signed": self.verified is not None,
             "signed_by": self.verified.fingerprint if self.verified else None,
@@ -107,7 +105,7 @@ class GenerationReader:
                     raise
                 await asyncio.sleep(PAUSE_S * 2 ** (attempt - 1))
                 again = await read_top(self._stage, self._folder, [name for name in (PATH, ASC, KEY) if name in top])
-                if attempt == TRIES or _digests(again) == _digests(top):
+                if attempt == TRIES or digests_of(again) == digests_of(top):
                     raise
                 self._stage.note(
                     self._where, f"{self._where}: upstream changed while it was read ({error}); reading it again"
@@ -187,16 +185,6 @@ def record_item(folder: str, record: RepomdRecord) -> DeclarativeContent:
     return DeclarativeContent(content, [d_artifact], listing=folder + REPODATA)
 
 
-def top_item(folder: str, name: str, listing: str, file: tuple[Path, int, str]) -> DeclarativeContent:
-    """A top file that the core has fetched, as content."""
-    path, size_bytes, sha256 = file
-    digests = {"sha256": sha256}
-    content = Content(file_record(folder + name, size_bytes, digests), name=folder + name, kind=kinds.REPO_FILE)
-    artifact = Artifact(size=size_bytes, digests=digests, file=path)
-    d_artifact = DeclarativeArtifact(artifact, url=folder + name, relative_path=folder + name)
-    return DeclarativeContent(content, [d_artifact], listing=folder + listing)
-
-
 async def read_top(stage: FirstStage, folder: str, names: list[str]) -> TopFiles:
     """Those of ``names`` that upstream has, read now."""
     found: TopFiles = {}
@@ -210,12 +198,3 @@ async def read_top(stage: FirstStage, folder: str, names: list[str]) -> TopFiles
 def accepted_algorithms(options: Mapping[str, Any]) -> frozenset[str]:
     """What proves a file: md5 and sha1 only when they were allowed."""
     return ACCEPTED | {"md5", "sha1"} if options["allow_weak"] else ACCEPTED
-
-
-def strongest(digests: Mapping[str, str]) -> tuple[str, str]:
-    """(algorithm, hex) of the strongest digest."""
-    return next((name, digests[name]) for name in STRENGTH if name in digests)
-
-
-def _digests(top: TopFiles) -> dict[str, str]:
-    return {name: sha256 for name, (_, _, sha256) in top.items()}

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mpsync.plugin.arguments import absolute, in_commas
 from mpsync.plugin.declare import ConfigError, Fetched, MetadataError
 from mpsync.plugin.openpgp import Keyring
 from mpsync.plugin.repository import Draft, Held, Plugin, Probed, Upstream
@@ -56,7 +57,7 @@ class RpmPlugin(Plugin):
         add(
             "--keyring",
             action="append",
-            type=_absolute,
+            type=absolute,
             metavar="FILE",
             help="OpenPGP keys that may sign repomd.xml; it is verified once a key was given",
         )
@@ -84,7 +85,7 @@ class RpmPlugin(Plugin):
             raise ConfigError("--keyring and --no-verify contradict each other")
         if arguments.gpgcheck and not arguments.keyring:
             raise ConfigError("--gpgcheck needs the keys that packages may be signed with: --keyring FILE")
-        skip = _split(arguments.skip)
+        skip = in_commas(arguments.skip)
         for word in skip:
             if word not in SKIPPABLE:
                 raise ConfigError(f"--skip {word}: choose from {', '.join(SKIPPABLE)}")
@@ -93,7 +94,7 @@ class RpmPlugin(Plugin):
                 raise ConfigError(f"keyring {file} is not a file")
         if arguments.retain is not None and arguments.retain < 0:
             raise ConfigError(f"--retain {arguments.retain}: at least 1, or 0 for all")
-        archs = _split(arguments.arch)
+        archs = in_commas(arguments.arch)
         if arguments.mirror_complete and (archs or "srpm" in skip):
             raise ConfigError(
                 "--mirror-complete keeps upstream's metadata, and with it every package: no --arch, no --skip srpm"
@@ -185,14 +186,6 @@ class RpmPlugin(Plugin):
         from mpsync.plugins.rpm.reconcile import reconcile
 
         await reconcile(draft, options, result)
-
-
-def _absolute(file: str) -> str:
-    return str(Path(file).absolute())
-
-
-def _split(values: list[str] | None) -> list[str]:
-    return list(dict.fromkeys(part.strip() for value in values or () for part in value.split(",") if part.strip()))
 
 
 def _top_names(options: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
