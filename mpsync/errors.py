@@ -85,3 +85,18 @@ class TrustError(UpstreamError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.problem}"
+
+
+def leaf(error: BaseException) -> BaseException:
+    """The error that matters of a group: a deliberate one before the accidents it caused.
+
+    Raise it from ``except BaseExceptionGroup``, not from ``except*``: some 3.11 put what is raised there into a group again.
+    """
+    flat, queue = [], [error]
+    while queue:
+        found = queue.pop(0)
+        if isinstance(found, BaseExceptionGroup):
+            queue.extend(found.exceptions)
+        else:
+            flat.append(found)
+    return next((found for found in flat if isinstance(found, MpsyncError)), flat[0])

@@ -19,7 +19,7 @@ from mpsync.bridge.messages import Answer, Ask, Await, Credit, Done, End, Failed
 from mpsync.bridge.plain_task import task_from_plain, task_to_plain
 from mpsync.bridge.process import ChildProcess
 from mpsync.bridge.spec import Services, StageSpec
-from mpsync.errors import MpsyncError
+from mpsync.errors import MpsyncError, leaf
 from mpsync.pipeline.declarative import DeclarativeContent
 from mpsync.pipeline.first_stage import ParseTask
 from mpsync.pipeline.stage import Stage
@@ -64,7 +64,7 @@ class RemoteStage(Stage):
                 for child in self._children:
                     group.create_task(self._listen(child, group), name=f"child {child.pid}")
         except BaseExceptionGroup as failures:
-            error = _first_leaf(failures)
+            error = leaf(failures)
             raise error from error.__cause__
 
     async def start(self) -> None:
@@ -244,7 +244,7 @@ class RemoteStage(Stage):
                 ]
             return [part.result() for part in parts]
         except BaseExceptionGroup as failures:
-            error = _first_leaf(failures)
+            error = leaf(failures)
             raise error from error.__cause__
         finally:
             await asyncio.to_thread(text.unlink, missing_ok=True)
@@ -290,10 +290,3 @@ def _size_of(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # the step will say what is wrong with it
-
-
-def _first_leaf(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = failures
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -12,7 +12,7 @@ from typing import Any
 from mpsync.cli.main import EXIT_FAILED, EXIT_USAGE, drop_output
 from mpsync.cli.output import print_json, printable
 from mpsync.cli.signals import Interrupted, stopped
-from mpsync.errors import ConfigError, MpsyncError
+from mpsync.errors import ConfigError, MpsyncError, leaf
 
 
 class UsageError(ConfigError):
@@ -102,15 +102,3 @@ def _print(error: BaseException, details: dict[str, str]) -> None:
             print(f"  {name}: {printable(details[name])}", file=sys.stderr)
     if isinstance(error, MpsyncError) and error.hint:
         print(f"  {error.hint}", file=sys.stderr)
-
-
-def leaf(error: BaseException) -> BaseException:
-    """The error that matters of a group: a deliberate one before the accidents it caused."""
-    flat, queue = [], [error]
-    while queue:
-        found = queue.pop(0)
-        if isinstance(found, BaseExceptionGroup):
-            queue.extend(found.exceptions)
-        else:
-            flat.append(found)
-    return next((found for found in flat if isinstance(found, MpsyncError)), flat[0])

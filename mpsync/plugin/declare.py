@@ -5,7 +5,16 @@ Loads neither a database driver nor an HTTP library; a child process imports thi
 
 from __future__ import annotations
 
-from mpsync.errors import ConfigError, MetadataError, MpsyncError, PluginError, TrustError, UnsafePath, UpstreamError
+from mpsync.errors import (
+    ConfigError,
+    MetadataError,
+    MpsyncError,
+    PluginError,
+    TrustError,
+    UnsafePath,
+    UpstreamError,
+    leaf,
+)
 from mpsync.model.content import Artifact, Content, Reference, content_key, file_record
 from mpsync.model.digests import ACCEPTED, STRENGTH, Expected, Fetched, strongest
 from mpsync.model.paths import MAX_PATH_BYTES, safe_relative_path
@@ -43,6 +52,7 @@ __all__ = [
     "UpstreamError",
     "content_key",
     "file_record",
+    "leaf",
     "safe_relative_path",
     "strongest",
 ]

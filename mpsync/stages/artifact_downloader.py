@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from mpsync.errors import MpsyncError, UpstreamError
+from mpsync.errors import UpstreamError, leaf
 from mpsync.model.digests import Expected, Fetched
 from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.budget import ResourceBudget
@@ -45,7 +45,7 @@ class ArtifactDownloader(CoreStage):
                 group.create_task(self._hand_on(), name="hand on finished units")
                 group.create_task(self._read_input(group), name="read units")
         except BaseExceptionGroup as failures:
-            error = _first(failures)
+            error = leaf(failures)
             raise error from error.__cause__
         self._progress_done()
 
@@ -112,7 +112,7 @@ class ArtifactDownloader(CoreStage):
                         group.create_task(self._download(unit, slot))
         except BaseException as failure:
             self._budget.release(unit.share_bytes, len(unit.slots))
-            error = _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
+            error = leaf(failure) if isinstance(failure, BaseExceptionGroup) else failure
             if not isinstance(error, UpstreamError):
                 raise error from error.__cause__
             self._failed(unit, error)
@@ -245,16 +245,3 @@ def _units(batch: Batch, missing: list[int]) -> list[_Unit]:
         else:
             units.append(_Unit(batch, row, [slot]))
     return units
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first real error of a group; deliberate ones before accidents they caused."""
-    flat: list[BaseException] = []
-    queue: list[BaseException] = [failures]
-    while queue:
-        error = queue.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            queue.extend(error.exceptions)
-        else:
-            flat.append(error)
-    return next((error for error in flat if isinstance(error, MpsyncError)), flat[0])

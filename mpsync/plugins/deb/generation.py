@@ -24,6 +24,7 @@ from mpsync.plugin.declare import (
     MetadataError,
     UpstreamError,
     file_record,
+    leaf,
 )
 from mpsync.plugin.decompress import Digesting, open_chunks
 from mpsync.plugin.openpgp import BadSignature, Keyring
@@ -179,8 +180,8 @@ class GenerationReader:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._fetch_index(index), name=index.path) for index in layout.indices]
-        except* UpstreamError as errors:
-            raise errors.exceptions[0] from None
+        except BaseExceptionGroup as errors:
+            raise leaf(errors) from None
         return tuple(found for task in tasks if (found := task.result()) is not None)
 
     async def _answers_by_hash(self, layout: Layout) -> bool:

@@ -19,9 +19,8 @@ from mpsync.plugin.declare import (
     DeclarativeContent,
     FirstStage,
     ParseTask,
-    TrustError,
-    UpstreamError,
     file_record,
+    leaf,
     strongest,
 )
 from mpsync.plugin.openpgp import Keyring
@@ -180,8 +179,8 @@ class RpmFirstStage(FirstStage):
                 for role in _SMALL_FILES:
                     if role in parsed and role != "modules":
                         group.create_task(self._parse_small(generation, role, parsed[role]), name=role)
-        except* (UpstreamError, TrustError) as errors:
-            raise errors.exceptions[0] from None
+        except BaseExceptionGroup as errors:
+            raise leaf(errors) from None
 
     async def _parse_small(self, generation: Generation, role: str, record: RepomdRecord) -> list[str]:
         context = self._context(generation, role, record)

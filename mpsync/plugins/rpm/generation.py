@@ -26,6 +26,7 @@ from mpsync.plugin.declare import (
     MetadataError,
     UpstreamError,
     file_record,
+    leaf,
     strongest,
 )
 from mpsync.plugin.openpgp import Keyring, Verified
@@ -136,8 +137,8 @@ class GenerationReader:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {record.type: group.create_task(self._fetch(record), name=record.type) for record in wanted}
-        except* UpstreamError as errors:
-            raise errors.exceptions[0] from None
+        except BaseExceptionGroup as errors:
+            raise leaf(errors) from None
         return {name: path for name, task in tasks.items() if (path := task.result()) is not None}
 
     def _wanted(self, repomd: Repomd) -> list[RepomdRecord]:

@@ -8,10 +8,10 @@ import json
 
 import pytest
 
-from mpsync.cli.failure import leaf, report
+from mpsync.cli.failure import report
 from mpsync.cli.output import print_skipped, print_table, printable, size, sync_document
 from mpsync.cli.signals import Interrupted
-from mpsync.errors import ConfigError, MetadataError
+from mpsync.errors import ConfigError, MetadataError, leaf
 from mpsync.fetch.errors import DigestMismatch
 from mpsync.pipeline.progress import Event
 from mpsync.sync import Summary
