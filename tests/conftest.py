@@ -19,6 +19,21 @@ def upstream() -> Iterator[Upstream]:
         yield running
 
 
+@pytest.fixture
+def other() -> Iterator[Upstream]:
+    """Another one: a second mirror, or whom a redirect leads to."""
+    with Upstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def conninfo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real database server for all tests of a file."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("db"))
+    yield server.start()
+    server.stop(wait_s=10)
+
+
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """The command on a store whose server runs for all tests of a file; these name their repositories apart."""

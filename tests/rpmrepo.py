@@ -225,3 +225,15 @@ def module(name: str, stream: str, *artifacts: str, version: int = 1) -> str:
         f"---\ndocument: modulemd\nversion: 2\ndata:\n  name: {name}\n  stream: '{stream}'\n  version: {version}\n"
         f"  context: c0ffee\n  arch: x86_64\n  summary: {name}\n  artifacts:\n    rpms:{rpms or ' []'}\n...\n"
     )
+
+
+def metalink(upstream: Upstream, repomd: bytes, *urls: str) -> str:
+    """Serve a metalink of ``urls`` that promises ``repomd``; returns its URL."""
+    resources = "".join(f'<url protocol="http" preference="9">{url}/{REPOMD}</url>' for url in urls)
+    text = (
+        '<?xml version="1.0"?><metalink version="3.0" xmlns="http://www.metalinker.org/"><files>'
+        f'<file name="repomd.xml"><size>{len(repomd)}</size><verification>'
+        f'<hash type="sha256">{hashlib.sha256(repomd).hexdigest()}</hash></verification>'
+        f"<resources>{resources}</resources></file></files></metalink>"
+    )
+    return upstream.serve("metalink", text.encode())

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 
 import pytest
 from command import Command
-from rpmrepo import REPOMD, RpmRepo
+from rpmrepo import REPOMD, RpmRepo, metalink
 from upstream import Upstream
-
-
-@pytest.fixture
-def other() -> Iterator[Upstream]:
-    """A second mirror."""
-    with Upstream() as running:
-        yield running
 
 
 @pytest.fixture
@@ -23,19 +15,6 @@ def repo() -> RpmRepo:
     made = RpmRepo()
     made.add("hello")
     return made
-
-
-def metalink(upstream: Upstream, repomd: bytes, *urls: str) -> str:
-    resources = "".join(f'<url protocol="http" preference="99">{url}/{REPOMD}</url>' for url in urls)
-    return upstream.serve(
-        "metalink",
-        (
-            '<?xml version="1.0"?><metalink version="3.0" xmlns="http://www.metalinker.org/"><files>'
-            f'<file name="repomd.xml"><size>{len(repomd)}</size><verification>'
-            f'<hash type="sha256">{hashlib.sha256(repomd).hexdigest()}</hash></verification>'
-            f"<resources>{resources}</resources></file></files></metalink>"
-        ).encode(),
-    )
 
 
 def test_a_mirror_of_the_list_has_what_the_base_url_lacks(

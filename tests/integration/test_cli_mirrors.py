@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 
 import pytest
 from command import Command
-from rpmrepo import REPOMD, RpmRepo
+from rpmrepo import RpmRepo, metalink
 from upstream import Upstream
 
 FILE = "Packages/hello-1.0-1.x86_64.rpm"
-
-
-@pytest.fixture
-def other() -> Iterator[Upstream]:
-    """A second mirror."""
-    with Upstream() as running:
-        yield running
 
 
 @pytest.fixture
@@ -35,23 +27,12 @@ def repo() -> RpmRepo:
     return made
 
 
-def metalink(upstream: Upstream, repo: RpmRepo, *urls: str, name: str = "metalink") -> str:
-    resources = "".join(f'<url protocol="http" preference="9">{url}/{REPOMD}</url>' for url in urls)
-    data = (
-        '<?xml version="1.0"?><metalink version="3.0" xmlns="http://www.metalinker.org/"><files>'
-        f'<file name="repomd.xml"><size>{len(repo.repomd)}</size><verification>'
-        f'<hash type="sha256">{hashlib.sha256(repo.repomd).hexdigest()}</hash></verification>'
-        f"<resources>{resources}</resources></file></files></metalink>"
-    )
-    return upstream.serve(name, data.encode())
-
-
 def test_a_metalink_does_in_place_of_a_url(
     command: Command, upstream: Upstream, other: Upstream, third: Upstream, repo: RpmRepo
 ) -> None:
     repo.publish(upstream)
     repo.publish(other, tick=False)
-    link = metalink(third, repo, upstream.url, other.url)
+    link = metalink(third, repo.repomd, upstream.url, other.url)
 
     first = command.ok("sync", "rpm", "--metalink", link, "--name", "linked")
     again = command.ok("sync", "linked")
@@ -101,7 +82,7 @@ def test_a_fetch_goes_on_with_the_next_mirror_when_the_first_one_died_since_the_
         repo.publish(other, tick=False)
         urls = (dying.url, other.url)
         listed = third.serve("list", "\n".join(f"{url}/" for url in urls).encode())
-        link = metalink(third, repo, *urls) if option == "--metalink" else listed
+        link = metalink(third, repo.repomd, *urls) if option == "--metalink" else listed
         command.ok("sync", "rpm", option, link, "--name", name)
         asked_first = dying.count()
 

@@ -13,15 +13,7 @@ import pytest
 from mpsync.errors import ConfigError
 from mpsync.store.copy_text import copy_text
 from mpsync.store.db import Connection, Database, copy_in
-from mpsync.store.embedded import EmbeddedServer
 from mpsync.store.errors import ConnectionLost, DatabaseError, SerializationConflict
-
-
-@pytest.fixture(scope="module")
-def conninfo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedServer(tmp_path_factory.mktemp("db"))
-    yield server.start()
-    server.stop(wait_s=10)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,7 @@ from mpsync.model.remote import Remote
 from mpsync.settings import Settings
 from mpsync.stages.core_stage import SyncContext
 from mpsync.store import repositories
-from mpsync.store.embedded import EmbeddedServer
 from mpsync.store.versions import NewVersion
-
-
-@pytest.fixture(scope="module")
-def conninfo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedServer(tmp_path_factory.mktemp("db"))
-    yield server.start()
-    server.stop(wait_s=10)
 
 
 @pytest.fixture

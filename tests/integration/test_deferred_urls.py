@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +18,9 @@ from mpsync.operations import FetchRequest, FetchResult, fetch
 from mpsync.settings import Settings
 from mpsync.stages.core_stage import CoreStage, SyncContext
 from mpsync.store import queries, repositories
-from mpsync.store.embedded import EmbeddedServer
 from mpsync.store.versions import NewVersion
 
 BODY = b"the bytes"
-
-
-@pytest.fixture(scope="module")
-def conninfo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedServer(tmp_path_factory.mktemp("db"))
-    yield server.start()
-    server.stop(wait_s=10)
 
 
 @pytest.fixture

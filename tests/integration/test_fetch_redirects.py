@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from mpsync.errors import UpstreamError
 from mpsync.fetch.errors import BadRedirect, ForbiddenUrl, HttpStatus, Unauthorized
 from mpsync.fetch.session import FetchEvent
 from mpsync.model.remote import Remote
-
-
-@pytest.fixture
-def other() -> Iterator[Upstream]:
-    """Another host."""
-    with Upstream() as running:
-        yield running
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -13,16 +13,8 @@ import pytest
 from mpsync.store import artifacts
 from mpsync.store.blobs import BlobStore
 from mpsync.store.db import Database
-from mpsync.store.embedded import EmbeddedServer
 from mpsync.store.migrate import migrate
 from mpsync.store.recovery import recover
-
-
-@pytest.fixture(scope="module")
-def conninfo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedServer(tmp_path_factory.mktemp("db"))
-    yield server.start()
-    server.stop(wait_s=10)
 
 
 @pytest.fixture

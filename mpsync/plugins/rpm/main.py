@@ -182,6 +182,9 @@ class RpmPlugin(Plugin):
             raise ConfigError("--gpgcheck looks into packages: it needs --policy immediate")
         return recipe.after(ArtifactDownloader, GpgCheck(Keyring.from_files(map(Path, options["keyrings"]))))
 
+    def next_state(self, held: Held, result: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in result.items() if name != "fingerprints"}  # reconcile's alone
+
     async def reconcile(self, draft: Draft, options: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         from mpsync.plugins.rpm.reconcile import reconcile
 
