@@ -47,18 +47,6 @@ class Metalink:
     timestamp: int
     issues: Issues = field(default_factory=Issues)
 
-    def promise_for(self, size_bytes: int, digests: dict[str, str]) -> int | None:
-        """Which promise a repomd.xml keeps: 0 = the newest, 1… = an alternate, None = none of them."""
-        for number, promise in enumerate(self.promises):
-            shared = [name for name in promise.digests if name in digests]
-            if (
-                shared
-                and all(promise.digests[name] == digests[name] for name in shared)
-                and promise.size_bytes in (None, size_bytes)
-            ):
-                return number
-        return None
-
 
 def is_metalink(data: bytes) -> bool:
     """Whether a file that was asked for as a mirrorlist is a metalink."""

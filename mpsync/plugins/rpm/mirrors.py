@@ -16,8 +16,6 @@ from mpsync.plugin.repository import Upstream
 from mpsync.plugins.rpm.metalink import SCHEMES, is_metalink, parse_metalink, parse_mirrorlist, unexpanded
 from mpsync.plugins.rpm.repomd import PATH
 
-OPTIONS = ("mirrorlist", "metalink")
-
 
 @dataclass(slots=True)
 class Mirrors:

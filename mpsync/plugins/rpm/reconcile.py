@@ -18,7 +18,7 @@ from mpsync.plugins.rpm.crosscheck import Crosscheck
 from mpsync.plugins.rpm.document import FILELISTS, OTHER, PRIMARY, UPDATEINFO, Document
 from mpsync.plugins.rpm.evr import newest, parse_evr
 from mpsync.plugins.rpm.issues import Issues
-from mpsync.plugins.rpm.merge import merge_advisories
+from mpsync.plugins.rpm.merge import merge_advisories, newest_builds
 from mpsync.plugins.rpm.modules import parse_modules
 from mpsync.plugins.rpm.parse_files import FileRecords
 from mpsync.plugins.rpm.parse_primary import Primary
@@ -138,20 +138,15 @@ class _Reconciler:
         """The newest build, the first on a tie; one pkgid at two locations stays twice, if upstream has it so."""
         raws = await self._draft.raw(twins.ids)
         found = [_package(raws[unit]) for unit in twins.ids]
-        times = [block.build_times[0] for block in found]
-        chosen = times.index(max(times))
-        pkgid = found[chosen].pkgids[0]
-        same = [at for at, block in enumerate(found) if block.pkgids[0] == pkgid]
-        if not self._is_exact and any(twins.new[at] for at in same):
-            same = [at for at in same if twins.new[at]]
-        lost = {block.pkgids[0] for block in found} - {pkgid}
-        self._lost.setdefault(_folder(self._names[twins.listing_id]), set()).update(lost)
-        for block in found:
-            if block.pkgids[0] in lost:
-                stays = f"{found[chosen].paths[0]} (pkgid {pkgid.hex()}, built {times[chosen]})"
-                goes = f"{block.paths[0]} (pkgid {block.pkgids[0].hex()}, built {block.build_times[0]})"
-                self._tally.add(issues.DUPLICATE_NEVRA, f"{twins.label}: kept {stays}, not {goes}")
-        return {twins.ids[at] for at in same}
+        pkgids = [block.pkgids[0] for block in found]
+        stay, go = newest_builds([twins.label] * len(found), pkgids, [block.build_times[0] for block in found])
+        if not self._is_exact and any(twins.new[at] for at in stay):
+            stay = [at for at in stay if twins.new[at]]
+        self._lost.setdefault(_folder(self._names[twins.listing_id]), set()).update(pkgids[at] for at, _ in go)
+        for at, chosen in go:
+            text = f"{twins.label}: kept {_built(found[chosen])}, not {_built(found[at])}"
+            self._tally.add(issues.DUPLICATE_NEVRA, text)
+        return {twins.ids[at] for at in stay}
 
     async def _merged(self, twins: Twins) -> set[int]:
         """What the rules make of the advisory we hold and the one upstream lists now."""
@@ -312,6 +307,10 @@ def _package(raw: bytes) -> Primary:
     found = _parsed("primary", [raw])
     assert isinstance(found, Primary)
     return found
+
+
+def _built(package: Primary) -> str:
+    return f"{package.paths[0]} (pkgid {package.pkgids[0].hex()}, built {package.build_times[0]})"
 
 
 def _file_record(kind: str, raw: bytes) -> FileRecords:

@@ -13,8 +13,6 @@ from mpsync.plugin.declare import ACCEPTED, MetadataError, UnsafePath, safe_rela
 from mpsync.plugins.rpm import columns, issues
 from mpsync.plugins.rpm.issues import Issues
 
-NAMES = (".treeinfo", "treeinfo")
-"""Where it may be, tried in this order."""
 MAX_TREEINFO_BYTES = 4 << 20
 MAX_FILES = 10_000
 MAX_VARIANTS = 256

@@ -209,11 +209,10 @@ def test_a_metalink_says_mirrors_best_first_and_what_repomd_may_be() -> None:
     found = parse_metalink(metalink(urls, hashes(b"new_"), alternates), "x")
 
     assert [mirror.url for mirror in found.mirrors] == ["https://b.example:8443/", "http://a.example/f/"]
-    assert found.promise_for(4, {"sha256": hashlib.sha256(b"new_").hexdigest()}) == 0
-    assert found.promise_for(4, {"sha256": hashlib.sha256(b"old_").hexdigest()}) == 1
-    assert found.promise_for(5, {"sha256": hashlib.sha256(b"new_").hexdigest()}) is None
-    assert found.promise_for(4, {"sha256": hashlib.sha256(b"bad_").hexdigest()}) is None
-    assert found.promise_for(4, {"md5": hashlib.md5(b"new_").hexdigest()}) is None
+    assert [promise.size_bytes for promise in found.promises] == [4, 4]
+    assert [promise.digests["sha256"] for promise in found.promises] == [
+        hashlib.sha256(text).hexdigest() for text in (b"new_", b"old_")
+    ]
 
 
 def test_mirrors_of_other_schemes_and_odd_urls_are_ignored_and_counted() -> None:
