@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -151,10 +152,8 @@ def is_server(process: psutil.Process) -> bool:
 
 
 def is_tracker(process: psutil.Process) -> bool:
-    try:
-        return any("resource_tracker" in part for part in process.cmdline())
-    except psutil.NoSuchProcess:
-        return False
+    """Known by its pid: right after its start its command line is still that of the process it was forked from."""
+    return process.pid == getattr(resource_tracker._resource_tracker, "_pid", None)
 
 
 async def settled() -> None:
