@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from mpsync.model.digests import Expected, Fetched
 from mpsync.settings import Settings
 
 if TYPE_CHECKING:
-    from mpsync.bridge.process import ChildProcess
     from mpsync.fetch.session import Fetcher
     from mpsync.model.remote import Remote
     from mpsync.store.blobs import BlobStore
@@ -29,29 +28,39 @@ TOP_FILE_BYTES = 64 << 20
 
 @dataclass(slots=True)
 class Storage:
-    """The database and the artifact store; and a child that was started ahead of a sync, if there is one."""
+    """The database and the artifact store."""
 
     settings: Settings
     database: Database
     blobs: BlobStore
-    spares: list[ChildProcess] = field(default_factory=list)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, conninfo: str) -> AsyncIterator[Storage]:
-        """Connect, bring the schema up to date, and make the store's folders."""
-        from mpsync.store.blobs import BlobStore
+    async def open(cls, settings: Settings, conninfo: str, blobs: BlobStore | None = None) -> AsyncIterator[Storage]:
+        """Connect, bring the schema up to date, and make the store's folders, unless they are given."""
         from mpsync.store.db import Database
         from mpsync.store.migrate import migrate
 
         async with Database.open(conninfo) as database:
             async with database.connection() as conn:
                 await migrate(conn, "core", files("mpsync.store").joinpath("sql"))
-            blobs = BlobStore(settings.blobs_dir)  # behind the database: a wrong address leaves no folders
-            try:
+            if blobs is not None:
                 yield cls(settings, database, blobs)
-            finally:
-                await asyncio.to_thread(blobs.close)
+                return
+            async with opened_blobs(settings) as own:  # behind the database: a wrong address leaves no folders
+                yield cls(settings, database, own)
+
+
+@asynccontextmanager
+async def opened_blobs(settings: Settings) -> AsyncIterator[BlobStore]:
+    """The artifact store, made if need be."""
+    from mpsync.store.blobs import BlobStore
+
+    blobs = BlobStore(settings.blobs_dir)
+    try:
+        yield blobs
+    finally:
+        await asyncio.to_thread(blobs.close)
 
 
 class RemoteHandle:

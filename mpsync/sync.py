@@ -7,60 +7,36 @@ Runs    in the main process, on its loop
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from mpsync.core import ProbeUpstream, RemoteHandle, Storage
+from mpsync.core import Storage
 from mpsync.declarative_version import DeclarativeVersion
 from mpsync.errors import ConfigError
 from mpsync.measure import LoopLag
 from mpsync.pipeline.budget import ResourceBudget
 from mpsync.pipeline.first_stage import ParseTask
 from mpsync.pipeline.progress import Progress
-from mpsync.plugin.repository import Held, Plugin
+from mpsync.plugin.repository import Held, Plugin, Probed
+from mpsync.reading import Reading
+from mpsync.request import Request
 from mpsync.stages.core_stage import SyncContext
 from mpsync.stages.recipe import Recipe, default_stages
 
 if TYPE_CHECKING:
-    from mpsync.fetch.session import Fetcher, FetchEvent
-    from mpsync.model.remote import Remote
+    from mpsync.fetch.session import Fetcher
     from mpsync.store.repositories import Repository
     from mpsync.store.versions import NewVersion, Results
 
 MADE_WITH = "made_with"
 """Key in a repository's state: the options and the URL that its newest version was made with."""
-
-Policy = Literal["on_demand", "immediate", "streamed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to sync.
-
-    options   the plugin's plain JSON options; arguments: the command line they were made of. Both are remembered
-    policy    when packages are downloaded: immediate now, the others when a client asks
-    is_forced parse everything again, whatever is held
-    waits     wait for another sync of the same repository; else fail at once
-    """
-
-    name: str
-    plugin: Plugin
-    remote: Remote
-    options: dict[str, Any] = field(default_factory=dict)
-    arguments: dict[str, Any] = field(default_factory=dict)
-    policy: Policy = "on_demand"
-    mirror: bool = True
-    on_failure: Literal["strict", "skip"] = "strict"
-    is_forced: bool = False
-    waits: bool = False
 
 
 @dataclass(slots=True)
@@ -99,9 +75,12 @@ class Summary:
         }
 
 
-async def sync(request: Request, storage: Storage, progress: Progress, summary: Summary) -> None:
+async def sync(
+    request: Request, storage: Storage, progress: Progress, summary: Summary, reading: Reading | None = None
+) -> None:
     """Sync once and fill ``summary``, also as far as it came when an error is raised.
 
+    reading  of the same request, if it has begun already
     raises  MpsyncError leaves; the repository's versions are then what they were
     """
     from mpsync.store import remotes, repositories
@@ -124,10 +103,12 @@ async def sync(request: Request, storage: Storage, progress: Progress, summary: 
             elif repository.plugin != request.plugin.name:
                 raise ConfigError(f"repository {request.name} is of type {repository.plugin}; choose another --name")
             remote_id = await remotes.remote_id(conn, request.remote.url)
-        fetcher = await stack.enter_async_context(_fetcher(storage, request.remote, progress))
-        stack.callback(_count_traffic, summary, fetcher)
+        if reading is None:
+            opened = Reading.open(request, storage.settings, storage.blobs, progress)
+            reading = await stack.enter_async_context(opened)
+        stack.callback(_count_traffic, summary, reading.fetcher)
         stack.callback(lambda: summary.skipped.extend(progress.skipped))
-        await _Run(request, storage, progress, summary, fetcher, repository, remote_id, options).run()
+        await _Run(request, storage, progress, summary, reading, repository, remote_id, options).run()
 
 
 async def _forget(storage: Storage, repository: Repository) -> Repository | None:
@@ -168,13 +149,13 @@ class _Run:
         storage: Storage,
         progress: Progress,
         summary: Summary,
-        fetcher: Fetcher,
+        reading: Reading,
         repository: Repository,
         remote_id: int,
         options: dict[str, Any],
     ) -> None:
         self.request, self.storage, self.progress, self.summary = request, storage, progress, summary
-        self.fetcher, self.repository, self.remote_id, self.options = fetcher, repository, remote_id, options
+        self.reading, self.repository, self.remote_id, self.options = reading, repository, remote_id, options
         self.made_with = {"options": options, "url": request.remote.url}
         self.moved = False
         self.held = Held({}, datetime.now(UTC))
@@ -194,12 +175,11 @@ class _Run:
             self.summary.version = version.latest
             await self._look_back()
             with timed(self.summary, "probe"):
-                upstream = ProbeUpstream(self.fetcher, request.remote)
-                probed = await request.plugin.probe(upstream, request.options, self.held)
+                probed = await self.reading.probe(self.held)
             if probed.is_unchanged and self.held.same_options and not request.is_forced and version.latest:
                 self.summary.content = await version.latest_counts()
             else:
-                await self._make(version, probed.options)
+                await self._make(version, probed)
             await self._remember()
 
     async def _look_back(self) -> None:
@@ -229,22 +209,22 @@ class _Run:
                 conn, self.repository.name, self.request.plugin.name, self.request.remote.url, self.options
             )
 
-    async def _make(self, version: NewVersion, probed: dict[str, Any]) -> None:
-        from mpsync.bridge import Services, StageSpec, first_stage
-
-        request, settings = self.request, self.storage.settings
+    async def _make(self, version: NewVersion, probed: Probed) -> None:
+        request, settings, reading = self.request, self.storage.settings, self.reading
         context = SyncContext(
             settings=settings,
             database=self.storage.database,
             blobs=self.storage.blobs,
-            fetcher=self.fetcher,
+            fetcher=reading.fetcher,
             version=version,
             remote_id=self.remote_id,
-            remote=RemoteHandle(self.fetcher, request.remote),
+            remote=reading.remote,
             progress=self.progress,
             budget=ResourceBudget(settings.budget_bytes, settings.budget_items),
             on_failure=request.on_failure,
+            awaited=reading.awaited,
         )
+        options = reading.options(probed)
 
         async def recall(task: ParseTask) -> tuple[int, Results] | None:
             if task.memory is None or request.is_forced or self.moved:  # another remote has to name every file itself
@@ -258,33 +238,13 @@ class _Run:
                 return False
             return await version.known_keys(task.listing, into)
 
-        options = {
-            **request.options,
-            **probed,
-            "url": ProbeUpstream(self.fetcher, request.remote).url,
-            "deferred": request.policy != "immediate",
-            "policy": request.policy,
-            "mirror": request.mirror,
-            "strict": request.on_failure == "strict",
-        }
-        services = Services(
-            settings=settings,
-            progress=self.progress,
-            awaited=context.awaited,
-            remote=context.remote,
-            recall=recall,
-            top_file=ProbeUpstream(self.fetcher, request.remote).top_file,
-            temp_dir=self.storage.blobs.temp_dir,
-            known=known,
-            spares=self.storage.spares,
-        )
-        first = first_stage(StageSpec(request.plugin.first_stage, options), services)
+        first = reading.first_stage(probed, recall, known)
         try:
             with timed(self.summary, "sync"):
                 made = _PluginVersion(first, context, request.mirror, request.plugin, options)
                 await made.run()
             for listing, parser, sha256, results in first.result.pop("parsed", ()):
-                version.remember(listing, parser, sha256, results)
+                await version.remember(listing, parser, sha256, results)
             if type(request.plugin).reconcile is not Plugin.reconcile:
                 with timed(self.summary, "reconcile"):
                     async with version.draft(self.progress) as draft:
@@ -309,29 +269,6 @@ class _PluginVersion(DeclarativeVersion):
 
     def pipeline_stages(self, new_version: NewVersion) -> Recipe:
         return self._plugin.stages(super().pipeline_stages(new_version), self._options)
-
-
-@asynccontextmanager
-async def _fetcher(storage: Storage, remote: Remote, progress: Progress) -> AsyncIterator[Fetcher]:
-    from mpsync.fetch.session import Fetcher
-
-    async with Fetcher(
-        storage.settings, remote, temp_dir=storage.blobs.temp_dir, on_event=left_hosts(progress)
-    ) as fetcher:
-        yield fetcher
-
-
-def left_hosts(progress: Progress) -> Callable[[FetchEvent], None]:
-    """A note of each host that was left for another URL, once: of one that merely lacks a file, none."""
-    told: set[str] = set()
-
-    def tell(event: FetchEvent) -> None:
-        host = urlsplit(event.url).netloc
-        if event.kind == "failed" and not event.is_missing and host not in told:
-            told.add(host)
-            progress.note(host, f"{event.text}; going on with another URL of it")
-
-    return tell
 
 
 @asynccontextmanager

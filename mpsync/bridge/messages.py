@@ -9,7 +9,7 @@ speaks of, a row or a request, has arrived before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Plain = Any
@@ -35,9 +35,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """Somebody in the child waits for these items; their rows were sent before."""
+    """Somebody in the child waits for these items; their rows were sent before. files: those of which files are enough."""
 
     tickets: list[int]
+    files: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,10 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An awaited item was saved (content_id, and the local files of artifacts that were not deferred), dropped, or failed."""
+    """An awaited item was saved (content_id, and the local files of artifacts that were not deferred), dropped, or failed.
+
+    content_id  0: it isn't saved yet, and these are its files; None: it was dropped
+    """
 
     ticket: int
     content_id: int | None = None

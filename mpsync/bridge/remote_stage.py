@@ -1,13 +1,15 @@
 """RemoteStage: the first stage of the core's pipeline, standing for a stage and its parse steps in child processes.
 
 Flow    child -> frames -> batches -> the next stage, and credit back to the child
-        Await -> the item's resolution() -> Settled; Ask -> recall or a parser -> Answer
+        Await -> the item's resolution(), or only its files -> Settled; Ask -> recall or a parser -> Answer
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +21,8 @@ from mpsync.bridge.messages import Answer, Ask, Await, Credit, Done, End, Failed
 from mpsync.bridge.plain_task import task_from_plain, task_to_plain
 from mpsync.bridge.process import ChildProcess
 from mpsync.bridge.spec import Services, StageSpec
-from mpsync.errors import MpsyncError, leaf
+from mpsync.errors import MpsyncError, UpstreamError, leaf
+from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.declarative import DeclarativeContent
 from mpsync.pipeline.first_stage import ParseTask
 from mpsync.pipeline.stage import Stage
@@ -54,24 +57,30 @@ class RemoteStage(Stage):
         self._has_ended = False
         self._may_grow_to = usable_cores() if services.settings.workers is None else 0
         self._group: asyncio.TaskGroup | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._is_ahead = True  # of the pipeline
+        self._handouts: set[asyncio.Task[None]] = set()
+        self._early: deque[tuple[ChildProcess, Batch, int]] | None = (
+            deque()
+        )  # what came before run(): as far as credit goes
 
     async def run(self) -> None:
         await self.start()
-        self._idle_since = perf_counter()
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                for child in self._children:
-                    group.create_task(self._listen(child, group), name=f"child {child.pid}")
-        except BaseExceptionGroup as failures:
-            error = leaf(failures)
-            raise error from error.__cause__
+        assert self._listening is not None
+        self._is_ahead = False
+        while self._handouts:
+            await asyncio.wait(self._handouts)  # they write into batches that the pipeline gets now
+        while self._early:
+            await self._hand_on(*self._early.popleft())
+        self._early = None
+        await self._listening
 
     async def start(self) -> None:
         """Start the children, if they aren't yet: they come up, and work until they have no credit left, before ``run()``."""
         if self._children:
             return
         settings = self._services.settings
+        self._idle_since = perf_counter()
         if self._services.spares:
             self._children.append(self._services.spares.pop())
             self._children[0].begin(self._spec.factory, self._spec.options)
@@ -82,9 +91,26 @@ class RemoteStage(Stage):
             self._children.append(ChildProcess(None, settings))
         for parser in self._children[1:] or self._children:
             self._free.put_nowait(parser)
+        self._listening = asyncio.create_task(self._listen_to_all(), name="children")
+
+    async def _listen_to_all(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for child in self._children:
+                    group.create_task(self._listen(child, group), name=f"child {child.pid}")
+        except BaseExceptionGroup as failures:
+            error = leaf(failures)
+            raise error from error.__cause__
 
     async def close(self) -> None:
         """End and reap every child. Harmless when called twice, or without a run."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+            await asyncio.wait((listening,))
+            if not listening.cancelled():
+                listening.exception()  # run() has raised it, or nobody wanted to know
         children, self._children, self._free = self._children, [], asyncio.Queue()
         self._tickets.clear()
         try:
@@ -104,7 +130,7 @@ class RemoteStage(Stage):
         An Await comes behind the rows it speaks of: so once all that came was handed on, and every stage is idle too,
         nothing that a child does later can resolve it.
         """
-        return not self._busy and all(child.frames.empty() for child in self._children)
+        return not self._busy and not self._early and all(child.frames.empty() for child in self._children)
 
     async def _listen(self, child: ChildProcess, group: asyncio.TaskGroup) -> None:
         while True:
@@ -120,11 +146,12 @@ class RemoteStage(Stage):
                 match message:
                     case Rows(body):
                         await self._take_rows(child, body)
-                    case Await(tickets):
+                    case Await(tickets, files):
                         for ticket in tickets:
-                            task = group.create_task(self._settle(child, ticket), name=f"await {ticket}")
-                            self._awaits.add(task)
-                            task.add_done_callback(self._awaits.discard)
+                            if self._is_ahead and ticket in files:
+                                self._start(self._hand_out(child, ticket), group, self._handouts)
+                            else:
+                                self._start(self._settle(child, ticket), group, self._awaits)
                     case Ask():
                         group.create_task(self._answer(child, message), name=f"ask {message.what}")
                     case Done():
@@ -144,6 +171,11 @@ class RemoteStage(Stage):
                             other.send(Finish())
             finally:
                 self._end_work()
+
+    def _start(self, work: Coroutine[Any, Any, None], group: asyncio.TaskGroup, among: set[asyncio.Task[None]]) -> None:
+        task = group.create_task(work)
+        among.add(task)
+        task.add_done_callback(among.discard)
 
     def _begin_work(self) -> None:
         if not self._busy:
@@ -167,13 +199,50 @@ class RemoteStage(Stage):
             self._services.awaited.add(item)
         self.meter.count(len(batch))
         self.meter.batches += 1
-        await self.put(batch)
-        child.send(Credit(len(body)))
+        if self._early is None:
+            await self._hand_on(child, batch, len(body))
+        else:
+            self._early.append((child, batch, len(body)))
 
-    async def _settle(self, child: ChildProcess, ticket: int) -> None:
+    async def _hand_on(self, child: ChildProcess, batch: Batch, size_bytes: int) -> None:
+        await self.put(batch)
+        child.send(Credit(size_bytes))
+
+    def _awaited_item(self, child: ChildProcess, ticket: int) -> DeclarativeContent:
         item = self._tickets.get((child.pid, ticket))
         if item is None:
             raise BadFrame(f"child process {child.pid} awaits ticket {ticket}, but no row had it")
+        return item
+
+    async def _hand_out(self, child: ChildProcess, ticket: int) -> None:
+        """An item's files while nothing saves it yet: fetched now, they go into the pipeline with it."""
+        item = self._awaited_item(child, ticket)
+        try:
+            paths = await self._fetch_files(item)
+        except (UpstreamError, OSError):
+            assert self._group is not None
+            self._start(self._settle(child, ticket), self._group, self._awaits)  # the pipeline tries again, and tells
+        else:
+            child.send(Settled(ticket, 0, paths))
+
+    async def _fetch_files(self, item: DeclarativeContent) -> dict[str, Path]:
+        """{relative path: a name of its own} of the item's files that are not deferred."""
+        batch, row = item._batch, item._row
+        assert batch is not None, "rows that came are in a batch"
+        paths: dict[str, Path] = {}
+        for slot, d_artifact in zip(batch.slots.of(row), batch.d_artifacts_at(row), strict=True):
+            if d_artifact.deferred_download:
+                continue
+            fetched = batch.slots.fetched[slot]
+            if fetched is None:
+                fetched = await d_artifact.download()
+                batch.set_fetched(slot, fetched)
+            own = paths[d_artifact.relative_path] = self._temp_file("file")
+            await asyncio.to_thread(os.link, fetched.path, own)  # the saver moves the file away, while it is read
+        return paths
+
+    async def _settle(self, child: ChildProcess, ticket: int) -> None:
+        item = self._awaited_item(child, ticket)
         try:
             content = await item.resolution()
         except Exception as error:

@@ -139,7 +139,7 @@ class Uplink:
     def _send_awaits(self) -> None:
         tickets, self._to_await = self._to_await, []
         try:
-            self.send(Await(tickets))
+            self.send(Await(tickets, [ticket for ticket in tickets if self._awaited[ticket].wants_files]))
         except MpsyncError as error:
             self.fail(error)
 
@@ -152,7 +152,7 @@ class Uplink:
         if message.content_id is None:
             item.content = None
         elif item.content is not None:
-            item.content.pk = message.content_id
+            item.content.pk = message.content_id or None
             item.content.local_paths = message.local_paths or {}
         item.resolve()
 

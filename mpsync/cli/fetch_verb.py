@@ -53,8 +53,9 @@ async def _fetch(arguments: argparse.Namespace, settings: Settings, conninfo: st
     from mpsync.operations import FetchRequest, fetch
     from mpsync.pipeline.progress import Progress
     from mpsync.plugin import registry
+    from mpsync.reading import left_hosts
     from mpsync.store import queries
-    from mpsync.sync import heartbeat, left_hosts, timed
+    from mpsync.sync import heartbeat, timed
 
     progress = Progress()
     progress.subscribe(lambda event: summary.notes.append(event.text) if event.kind in ("note", "warning") else None)

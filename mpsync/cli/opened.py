@@ -56,7 +56,8 @@ def server(settings: Settings, imports: tuple[str, ...] = ()) -> Iterator[str]:
 def starting(settings: Settings, imports: tuple[str, ...] = ()) -> Iterator[str | InThread]:
     """The database's conninfo, or what will have it once the embedded server has started."""
     if settings.database is not None:
-        _import(imports)
+        import_all(imports)
+        signals.raise_if_stopped()
         yield settings.database
         return
     from mpsync.store.embedded import EmbeddedServer
@@ -64,7 +65,8 @@ def starting(settings: Settings, imports: tuple[str, ...] = ()) -> Iterator[str 
     embedded = EmbeddedServer(settings.data_dir, on_notice=_notice)
     started = InThread(embedded.start)
     try:
-        _import(imports)
+        import_all(imports)
+        signals.raise_if_stopped()
         yield started
     finally:
         if not started.is_done:
@@ -73,10 +75,9 @@ def starting(settings: Settings, imports: tuple[str, ...] = ()) -> Iterator[str 
         embedded.stop()
 
 
-def _import(modules: tuple[str, ...]) -> None:
+def import_all(modules: tuple[str, ...]) -> None:
     for module in modules:
         import_module(module)
-    signals.raise_if_stopped()
 
 
 def run_async(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import re
 from collections.abc import Callable
@@ -12,7 +13,18 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from mpsync.cli.headers import headers_of
-from mpsync.cli.opened import HTTP, InThread, has_store, import_for, known, run_async, settings_of, starting, unknown
+from mpsync.cli.opened import (
+    HTTP,
+    InThread,
+    has_store,
+    import_all,
+    import_for,
+    known,
+    run_async,
+    settings_of,
+    starting,
+    unknown,
+)
 from mpsync.errors import ConfigError
 from mpsync.settings import Settings
 
@@ -21,11 +33,12 @@ if TYPE_CHECKING:
     from mpsync.core import Storage
     from mpsync.model.remote import Remote
     from mpsync.plugin.repository import Plugin
+    from mpsync.request import Request
     from mpsync.store.repositories import Repository
-    from mpsync.sync import Request, Summary
+    from mpsync.sync import Summary
 
 _CHILD_IMPORTS = ("mpsync.bridge.spare", "aiomultiprocess.core")
-_IMPORTS = ("psycopg", "mpsync.sync", "mpsync.fetch.session", "mpsync.store.versions")
+_IMPORTS = ("psycopg", "mpsync.reading", "mpsync.fetch.session", "mpsync.store.versions")
 
 
 def run_sync(arguments: argparse.Namespace) -> int:
@@ -38,11 +51,13 @@ def run_sync(arguments: argparse.Namespace) -> int:
     # Whatever is wrong with the command line is said before a server is started.
     make = _new(arguments) if arguments.plugin is not None else _again(arguments, settings)
     memory = PeakMemory()
-    needs_child = _needs_child(arguments, settings)
-    imports = _imports(arguments) + (_CHILD_IMPORTS if needs_child else ())
+    is_first = arguments.plugin is not None and not has_store(settings)
+    # Where it is certain that something will be parsed, a child can come up while the database does.
+    needs_child = settings.workers != 0 and (is_first or (arguments.plugin is not None and arguments.force))
+    imports = _CHILD_IMPORTS if needs_child else _imports(arguments)
     try:
         with memory, starting(settings, imports) as server:
-            run_async(settings, lambda: _sync(arguments, settings, server, make, needs_child, began))
+            run_async(settings, lambda: _sync(arguments, settings, server, make, is_first, needs_child, began))
     finally:
         summary.seconds["total"] = perf_counter() - began
         summary.peak_pss_bytes = memory.peak_bytes
@@ -72,16 +87,13 @@ async def _sync(
     settings: Settings,
     server: str | InThread,
     make: MakeRequest,
+    is_first: bool,
     needs_child: bool,
     began_s: float,
 ) -> None:
     summary: Summary = arguments.summary
-    from mpsync.cli.progress_view import watching
-    from mpsync.core import Storage
-    from mpsync.pipeline.progress import Progress
-    from mpsync.sync import heartbeat, sync
+    from mpsync.sync import heartbeat
 
-    progress = Progress()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(heartbeat(summary))
         spares: list[ChildProcess] = []
@@ -89,20 +101,30 @@ async def _sync(
             from mpsync.bridge.spare import spare_child
 
             spares = await stack.enter_async_context(spare_child(settings, arguments.plugin.first_stage))
+            await asyncio.to_thread(import_all, _imports(arguments))
+        from mpsync.cli.progress_view import watching
+        from mpsync.core import Storage, opened_blobs
+        from mpsync.pipeline.progress import Progress
+        from mpsync.reading import Reading
+        from mpsync.sync import sync
+
+        progress = Progress()
+        stack.enter_context(watching(progress, arguments))
+        blobs, reading = None, None
+        if is_first:
+            blobs = await stack.enter_async_context(opened_blobs(settings))
+            opened = Reading.open(make(None), settings, blobs, progress, spares)
+            reading = await stack.enter_async_context(opened)
+            reading.begin()
         conninfo = server if isinstance(server, str) else await server.ended()
         summary.seconds["start"] = perf_counter() - began_s
-        storage = await stack.enter_async_context(Storage.open(settings, conninfo))
-        storage.spares = spares
+        storage = await stack.enter_async_context(Storage.open(settings, conninfo, blobs))
         request = make(await _held(arguments, storage))
         await import_for(request.remote.url)
-        with watching(progress, arguments):
-            await sync(request, storage, progress, summary)
-
-
-def _needs_child(arguments: argparse.Namespace, settings: Settings) -> bool:
-    """Whether it is certain that something will be parsed: then a child can come up while the database does."""
-    may_have = arguments.plugin is not None and settings.workers != 0
-    return may_have and (arguments.force or not has_store(settings))
+        if reading is None:
+            opened = Reading.open(request, settings, storage.blobs, progress, spares)
+            reading = await stack.enter_async_context(opened)
+        await sync(request, storage, progress, summary, reading)
 
 
 async def _held(arguments: argparse.Namespace, storage: Storage) -> Repository | None:
@@ -190,7 +212,7 @@ def _request(
     options: dict[str, Any],
     remembered: dict[str, Any],
 ) -> Request:
-    from mpsync.sync import Request
+    from mpsync.request import Request
 
     mirror = arguments.mirror if arguments.mirror is not None else remembered.get("mirror", True)
     plugin.check(options, mirror=mirror)

@@ -8,7 +8,7 @@ through the pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mpsync.errors import PluginError
@@ -154,6 +154,13 @@ class Batch:
         item = self.items.get(row)
         if item is not None and item.is_touched and item.content is not None:
             item.content.pk = content_id
+
+    def set_ids(self, ids: Mapping[int, int]) -> None:
+        """{row: content id}."""
+        for row, content_id in ids.items():
+            self.ids[row] = content_id
+        for row in self.items.keys() & ids.keys():
+            self.set_id(row, ids[row])
 
     def set_artifact(self, slot: int, artifact_id: int) -> None:
         self.slots.ids[slot] = artifact_id

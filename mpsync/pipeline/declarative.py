@@ -126,6 +126,7 @@ class DeclarativeContent:
         "listing",
         "on_failure",
         "ticket",
+        "wants_files",
     )
 
     def __init__(
@@ -154,6 +155,7 @@ class DeclarativeContent:
         self._thaw_queue_event: Any = None  # anything with set(): an Event of batches(), or the bridge's ticket
         self._watch: AwaitedItems | None = None
         self.ticket = -1
+        self.wants_files = False
 
     @classmethod
     def view(cls, batch: Batch, row: int) -> DeclarativeContent:
@@ -228,6 +230,16 @@ class DeclarativeContent:
         if self._error is not None:
             raise self._error
         return self.content
+
+    async def files(self) -> Content | None:
+        """The unit as soon as its files are here and verified: ``content.local_paths``. None if a stage dropped it.
+
+        For who reads metadata: a first sync hands the files over while its database is still being made. The unit may not be
+        saved yet then, and has no ``pk``; nor has it in a later ``resolution()`` of the same item.
+        raises  as ``resolution()``
+        """
+        self.wants_files = True
+        return await self.resolution()
 
     def resolve(self) -> None:
         """Wake every waiter with ``content`` as it is now. Resolving twice is harmless."""

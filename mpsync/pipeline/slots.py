@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from itertools import chain
 
 from mpsync.model.digests import Fetched
 
@@ -71,6 +73,14 @@ class Slots:
     def of(self, row: int) -> range:
         """The slots of one row."""
         return range(bisect_left(self.owner, row), bisect_right(self.owner, row))
+
+    def of_all(self, rows: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        """Slots of ``rows``, in their order, and which of its row's each one is."""
+        if self.owner == list(range(len(self.owner))):  # one each, the usual case
+            own = [row for row in rows if row < len(self.owner)]
+            return own, [0] * len(own)
+        slots = list(map(self.of, rows))
+        return list(chain.from_iterable(slots)), [at for own in slots for at in range(len(own))]
 
     def take(self, rows: list[int]) -> Slots:
         """The slots of ``rows``, owners renumbered to positions in ``rows``."""

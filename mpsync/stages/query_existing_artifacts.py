@@ -11,7 +11,12 @@ class QueryExistingArtifacts(CoreStage):
     """Gives every artifact that is stored its id, so that nothing is downloaded twice.
 
     A file that is wanted now also must be there: one that was lost from the disk counts as missing and is fetched again.
+    Deferred files are not looked for in a store that holds none.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._had_any: bool | None = None
 
     async def run(self) -> None:
         async for batch in self.columns():
@@ -20,6 +25,11 @@ class QueryExistingArtifacts(CoreStage):
 
     async def _query(self, batch: Batch) -> None:
         slots = batch.slots
+        if self._had_any is None:
+            async with self.context.database.connection() as conn:
+                self._had_any = await artifacts.has_any(conn)
+        if not self._had_any and all(slots.deferred):
+            return
         wanted = {
             sha256 for sha256, artifact_id in zip(slots.sha256, slots.ids, strict=True) if sha256 and not artifact_id
         }

@@ -10,6 +10,12 @@ from mpsync.store.statements import statements
 _SQL = "sql/artifacts.sql"
 
 
+async def has_any(conn: Connection) -> bool:
+    """Whether the store holds any file."""
+    row = await (await conn.execute(statements("mpsync.store", _SQL)["has_any"])).fetchone()
+    return bool(row and row[0])
+
+
 async def ids_by_sha256(conn: Connection, sha256: Collection[bytes]) -> dict[bytes, int]:
     """{sha256: id} of those that are stored."""
     cursor = await conn.execute(

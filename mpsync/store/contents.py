@@ -9,7 +9,7 @@ Why     a COPY into the final table costs half of COPY to a temporary one and IN
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from mpsync.errors import StoreError
 from mpsync.pipeline.batch import Batch
@@ -27,6 +27,12 @@ _REFERENCE = ("content_id", "kind", "name", "version", "arch")
 _CONTENT_ARTIFACT = ("content_id", "ordinal", "path", "artifact_id")
 
 Hook = Callable[[Connection, Batch], Awaitable[None]]
+
+
+async def has_any(conn: Connection) -> bool:
+    """Whether the store holds any unit."""
+    row = await (await conn.execute(statements("mpsync.store", _SQL)["has_any"])).fetchone()
+    return bool(row and row[0])
 
 
 async def ids_by_key(conn: Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
@@ -50,12 +56,10 @@ async def save(conn: Connection, batch: Batch, *, before: Hook, after: Hook) -> 
                 await before(conn, batch)
                 ids = await _insert(conn, batch, new, packed) if new else {}
                 await fill_artifacts(conn, batch, new, ids)
-                for row, content_id in ids.items():
-                    batch.set_id(row, content_id)
+                batch.set_ids(ids)
                 await after(conn, batch)
         except UniqueViolation:
-            for row in new:
-                batch.set_id(row, 0)
+            batch.set_ids(dict.fromkeys(new, 0))
             await _look_up_again(conn, batch)
             continue
         batch.saved_now.update(ids.values())
@@ -86,12 +90,11 @@ async def _look_up_again(conn: Connection, batch: Batch) -> None:
 
 async def _insert(conn: Connection, batch: Batch, new: list[int], packed: records.Packed) -> dict[int, int]:
     """COPY new rows; returns {row: id}, for rows with a repeated key too."""
-    ids = [number async for number in _numbers(conn, "content_ids", len(new), _IDS_PER_BLOCK)]
-    places = await records.save(conn, packed)
+    ids = await _content_ids(conn, len(new))
     columns = (
         ids,
-        [places[row][0] for row in new],
-        [places[row][1] for row in new],
+        await records.save(conn, packed),
+        packed.offsets,
         [batch.lengths[row] for row in new],
         [batch.keys[row] for row in new],
         [batch.kinds[row] for row in new],
@@ -101,6 +104,8 @@ async def _insert(conn: Connection, batch: Batch, new: list[int], packed: record
     )
     await copy_in(conn, "core.content", _CONTENT, (copy_text(_CONTENT, columns),))
     await _save_references(conn, batch, dict(zip(new, ids, strict=True)))
+    if len(new) == len(batch):
+        return dict(zip(new, ids, strict=True))
     id_by_key = dict(zip((batch.keys[row] for row in new), ids, strict=True))
     return {row: id_by_key[batch.keys[row]] for row, content_id in enumerate(batch.ids) if not content_id}
 
@@ -141,12 +146,8 @@ async def fill_artifacts(
         await conn.execute(statements("mpsync.store", _SQL)["fill_artifacts"], values)
 
 
-async def _numbers(conn: Connection, sequence: str, count: int, per_block: int) -> AsyncIterator[int]:
-    """``count`` fresh ids from a sequence that hands out blocks."""
-    blocks = -(-count // per_block)
-    cursor = await conn.execute(statements("mpsync.store", _SQL)[sequence], {"blocks": blocks})
-    left = count
-    for (start,) in await cursor.fetchall():
-        for number in range(start, start + min(per_block, left)):
-            yield number
-        left -= per_block
+async def _content_ids(conn: Connection, count: int) -> list[int]:
+    """``count`` fresh ids, from a sequence that hands out blocks."""
+    blocks = -(-count // _IDS_PER_BLOCK)
+    cursor = await conn.execute(statements("mpsync.store", _SQL)["content_ids"], {"blocks": blocks})
+    return [start + at for (start,) in await cursor.fetchall() for at in range(_IDS_PER_BLOCK)][:count]

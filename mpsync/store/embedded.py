@@ -86,7 +86,7 @@ class EmbeddedServer:
             finally:
                 lock.close()
 
-    def stop(self, *, wait_s: float = 0.1) -> None:
+    def stop(self, *, wait_s: float = 0.03) -> None:
         """Drop the lease; the last user stops the server, and waits this long to see it gone.
 
         A server that has much to write goes on by itself after that: it is in a session of its own, what was

@@ -7,6 +7,7 @@ Why     63,440 Debian stanzas are 50 MB; in frames of 64 they are 10 MB in 1,000
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,44 +31,38 @@ _TRAILER = struct.pack("!h", -1)
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Frames, and (frame, offset in its text) of each row that lies in them."""
+    """Frames, and of each row asked for, in which it lies and where in its text."""
 
     frames: list[bytes]
-    places: dict[int, tuple[int, int]]
+    frame_of: list[int]
+    offsets: list[int]
 
 
 def pack(batch: Batch, rows: Sequence[int]) -> Packed:
     """The raw records of ``rows`` in frames. Runs in a thread: zstd lets go of the GIL."""
-    run = batch.raw
-    segment_of = [run.segment_of(start) for start in batch.starts]
-    wanted: dict[int, list[int]] = {}
+    run, starts = batch.raw, batch.starts
+    segment_of = list(map(run.segment_of, starts))
+    held, wanted = Counter(segment_of), Counter([segment_of[row] for row in rows])
+    # A frame is written as it came when all of it is wanted.
+    whole = [i for i in sorted(wanted) if i >= 0 and run.segments[i].is_packed and wanted[i] == held[i]]
+    frames = [run.segments[i].data for i in whole]
+    number = {index: at for at, index in enumerate(whole)}
+    loose = sorted((row for row in rows if segment_of[row] not in number), key=lambda row: (segment_of[row], row))
+    packed, _, places = pack_records([batch.raw_at(row) for row in loose])
+    if not loose:
+        frame_of = [number[segment_of[row]] for row in rows]
+        return Packed(frames, frame_of, [starts[row] - run.segments[segment_of[row]].start for row in rows])
+    place_of = {row: (len(frames) + frame, offset) for row, (frame, offset) in zip(loose, places, strict=True)}
     for row in rows:
-        wanted.setdefault(segment_of[row], []).append(row)
-    held = dict.fromkeys(wanted, 0)
-    for index in segment_of:
-        if index in held:
-            held[index] += 1
-    frames: list[bytes] = []
-    places: dict[int, tuple[int, int]] = {}
-    loose: list[int] = []
-    for index, found in sorted(wanted.items()):
-        segment = run.segments[index] if index >= 0 else None
-        if segment is not None and segment.is_packed and len(found) == held[index]:
-            for row in found:
-                places[row] = (len(frames), batch.starts[row] - segment.start)
-            frames.append(segment.data)
-        else:
-            loose.extend(sorted(found))
-    packed, _, offsets = pack_records([batch.raw_at(row) for row in loose])
-    for row, (frame, offset) in zip(loose, offsets, strict=True):
-        places[row] = (len(frames) + frame, offset)
-    return Packed(frames + packed, places)
+        if row not in place_of:
+            place_of[row] = (number[segment_of[row]], starts[row] - run.segments[segment_of[row]].start)
+    return Packed(frames + packed, [place_of[row][0] for row in rows], [place_of[row][1] for row in rows])
 
 
-async def save(conn: Connection, packed: Packed) -> dict[int, tuple[int, int]]:
-    """Write the frames; returns {row: (block id, offset)}."""
+async def save(conn: Connection, packed: Packed) -> list[int]:
+    """Write the frames; returns the block id of each row."""
     if not packed.frames:
-        return {}
+        return []
     wanted = -(-len(packed.frames) // _IDS_PER_BLOCK)
     cursor = await conn.execute(statements("mpsync.store", _SQL)["block_ids"], {"blocks": wanted})
     ids = [start + at for (start,) in await cursor.fetchall() for at in range(_IDS_PER_BLOCK)][: len(packed.frames)]
@@ -76,7 +71,7 @@ async def save(conn: Connection, packed: Packed) -> dict[int, tuple[int, int]]:
         for block_id, frame in zip(ids, packed.frames, strict=True):
             await copy.write(_ROW.pack(2, 8, block_id, len(frame)) + frame)
         await copy.write(_TRAILER)
-    return {row: (ids[frame], offset) for row, (frame, offset) in packed.places.items()}
+    return [ids[frame] for frame in packed.frame_of]
 
 
 async def read(conn: Connection, ids: Sequence[int]) -> dict[int, bytes]:

@@ -64,12 +64,7 @@ async def _rows_to_write(conn: Connection, batch: Batch, remote: int) -> list[in
 
 async def _encode(batch: Batch, rows: Sequence[int], remote: int) -> bytes:
     slots = batch.slots
-    order: list[int] = []
-    ordinals: list[int] = []
-    for row in rows:
-        own = slots.of(row)
-        order.extend(own)
-        ordinals.extend(range(len(own)))
+    order, ordinals = slots.of_all(rows)
     await asyncio.sleep(0)  # a long batch is two short blocks of the loop, not one
     columns = (
         [batch.ids[slots.owner[slot]] for slot in order],
@@ -78,8 +73,8 @@ async def _encode(batch: Batch, rows: Sequence[int], remote: int) -> bytes:
         ordinals,
         [slots.path[slot] for slot in order],
         [slots.sha256[slot] for slot in order],
-        [_text_array(urls) if (urls := slots.urls[slot]) else None for slot in order],
-        [orjson.dumps(digests).decode() if (digests := slots.digests[slot]) else None for slot in order],
+        [_text_array(urls) if urls else None for urls in map(slots.urls.__getitem__, order)],
+        [orjson.dumps(digests).decode() if digests else None for digests in map(slots.digests.__getitem__, order)],
     )
     return copy_text(_COLUMNS, columns)
 

@@ -202,11 +202,10 @@ class NewVersion:
             await asyncio.to_thread(into.write_bytes, b"".join([key for (key,) in found]))
         return bool(found)
 
-    def remember(self, listing: str, parser: str, sha256: str, results: Results) -> None:
+    async def remember(self, listing: str, parser: str, sha256: str, results: Results) -> None:
         """Once committed, the rows of ``listing`` are those of the file with this digest; ``results`` goes with them."""
-        listing_id = self._listings.get(listing)
-        if listing_id is not None:
-            self._memory[listing_id] = (self._parser(parser), bytes.fromhex(sha256), results)
+        listing_id = self._listings.get(listing) or await self._listing(listing)
+        self._memory[listing_id] = (self._parser(parser), bytes.fromhex(sha256), results)
 
     def _parser(self, parser: str) -> str:
         # An additive repository keeps old rows in its listings: nobody else may take them for the file's.

@@ -17,11 +17,12 @@ from mpsync.model.remote import Remote
 from mpsync.pipeline.progress import Progress
 from mpsync.pipeline.stage import Stage
 from mpsync.plugins.deb.main import DebPlugin
+from mpsync.request import Request
 from mpsync.settings import Settings
 from mpsync.stages.query_existing_contents import QueryExistingContents
 from mpsync.stages.recipe import Recipe
 from mpsync.store.embedded import EmbeddedServer
-from mpsync.sync import Request, Summary, sync
+from mpsync.sync import Summary, sync
 
 SHARED = Path(os.environ.get("MPSYNC_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "debian"
 PACKAGES = 63_440

@@ -50,6 +50,28 @@ class Rows(FirstStage):
         self.result["pid"] = os.getpid()
 
 
+class ReadsFiles(FirstStage):
+    """Puts a unit with a file and one with a deferred file, awaits the files only, and says what it got.
+
+    options.gate  a file to wait for before the first one is read
+    """
+
+    async def run(self) -> None:
+        for name in ("now", "later"):
+            d_artifact = DeclarativeArtifact(
+                Artifact(), url=name, relative_path=name, remote=UPSTREAM, deferred_download=name == "later"
+            )
+            item = DeclarativeContent(Content(name.encode(), name=name, kind="test"), [d_artifact])
+            await self.put(item)
+            content = await item.files()
+            assert content is not None
+            gate = self.options.get("gate")
+            while gate is not None and not Path(gate).exists():  # noqa: ASYNC110  # another process makes it
+                await asyncio.sleep(0.01)
+            read = {path: local.read_text() for path, local in content.local_paths.items()}
+            self.result[name] = [content.pk, read]
+
+
 class Killed(FirstStage):
     """Puts a row, and is killed by options.signal once the core has it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -65,6 +65,8 @@ class Core:
     resolver: Resolver = field(default_factory=Resolver)
     stage: LocalStage | RemoteStage | None = None
     is_started_early: bool = False
+    until: Callable[[], Awaitable[Any]] = lambda: asyncio.sleep(0.2)
+    remote: Any = None
     spares: list[Any] = field(default_factory=list)
 
     @property
@@ -89,14 +91,14 @@ class Core:
 
         awaited = AwaitedItems()
         settings = Settings(self.folder, workers=self.workers, **self.settings)
-        services = Services(settings, self.progress, awaited, None, recall, top_file, self.folder)
+        services = Services(settings, self.progress, awaited, self.remote, recall, top_file, self.folder)
         services = replace(services, spares=self.spares)
         self.stage = first_stage(StageSpec(name if ":" in name else f"bridge_stages:{name}", options or {}), services)
         async with asyncio.timeout(HANG_S):
             try:
                 if self.is_started_early:
                     await self.stage.start()
-                    await asyncio.sleep(0.2)
+                    await self.until()
                 await create_pipeline([self.stage, *between, self.resolver], settings.queue_rows, awaited=awaited)
             finally:
                 await self.stage.close()

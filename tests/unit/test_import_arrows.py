@@ -27,9 +27,11 @@ RANKS = {
     "measure": 5,
     "core": 6,
     "declarative_version": 6,
-    "sync": 7,
-    "operations": 7,
-    "serve": 7,
+    "request": 6,
+    "reading": 7,
+    "sync": 8,
+    "operations": 8,
+    "serve": 8,
     "cli": 9,
 }
 

@@ -241,7 +241,7 @@ class GenerationReader:
         item = index_item(self._folder, file, paths, kinds.INDEX, local)
         item.on_failure = "deliver"
         await self._stage.put(item)
-        content = await item.resolution()
+        content = await item.files()
         if content is None:
             raise MetadataError(self._folder + file.path, "was dropped on its way")
         return content.local_path

@@ -162,7 +162,7 @@ class GenerationReader:
         item.on_failure = "deliver"
         await self._stage.put(item)
         try:
-            content = await item.resolution()
+            content = await item.files()
         except UpstreamError as error:
             if record.type in PARSED or type(error).__name__ != "NotFound":
                 raise

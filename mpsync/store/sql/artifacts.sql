@@ -2,6 +2,9 @@
 -- Artifacts we hold among the digests asked for; order is not promised.
 SELECT id, sha256 FROM core.artifact WHERE sha256 = ANY(%(sha256)b);
 
+-- name: has_any
+SELECT EXISTS (SELECT FROM core.artifact);
+
 -- name: insert
 -- New artifacts in the order of their digests, so that concurrent syncs take locks in one order.
 INSERT INTO core.artifact (sha256, size_bytes)

@@ -2,6 +2,9 @@
 -- Units we have among the keys asked for; order is not promised.
 SELECT id, key FROM core.content WHERE key = ANY(%(keys)b);
 
+-- name: has_any
+SELECT EXISTS (SELECT FROM core.content);
+
 -- name: content_ids
 -- Starts of blocks of 4096 ids, enough for the number of rows asked for.
 SELECT nextval('core.content_id') FROM generate_series(1, %(blocks)s);
