@@ -28,8 +28,12 @@ async def save(conn: Connection, size_by_sha256: Mapping[bytes, int]) -> dict[by
     """Insert rows for files that stand durable in the store; returns {sha256: id} for all of them, new or known."""
     ordered = sorted(size_by_sha256)
     sizes = [size_by_sha256[digest] for digest in ordered]
-    await conn.execute(statements("mpsync.store", _SQL)["insert"], {"sha256": ordered, "size_bytes": sizes})
-    return await ids_by_sha256(conn, ordered)  # a statement of its own: it sees what others committed meanwhile
+    values = {"sha256": ordered, "size_bytes": sizes}
+    cursor = await conn.execute(statements("mpsync.store", _SQL)["insert"], values, binary=True)
+    ids = {digest: artifact_id for artifact_id, digest in await cursor.fetchall()}
+    if len(ids) < len(ordered):  # a statement of its own: it sees what others committed meanwhile
+        ids |= await ids_by_sha256(conn, [digest for digest in ordered if digest not in ids])
+    return ids
 
 
 async def share(conn: Connection) -> None:

@@ -18,7 +18,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -47,9 +47,7 @@ class BlobStore:
 
     def path_of(self, sha256: str) -> Path:
         """Where the artifact stands, or would stand. Raises ValueError for what is not a lowercase hex sha256."""
-        if not _SHA256.fullmatch(sha256):
-            raise ValueError(f"{sha256!r} is not a lowercase sha256")
-        return self.root / "sha256" / sha256[:2] / sha256
+        return self.root / "sha256" / sha256[:2] / _checked(sha256)
 
     def exists(self, sha256: str) -> bool:
         """Whether a regular file stands there; its bytes are not looked at."""
@@ -102,21 +100,21 @@ class BlobStore:
 
     # ---- adding and removing
 
-    async def land(self, fetched: Sequence[Fetched]) -> list[Path]:
+    async def land(self, fetched: Sequence[Fetched]) -> None:
         """Adopt a batch and make it durable, in a thread: after this the rows may be written."""
-        return await asyncio.to_thread(self._land, fetched)
+        await asyncio.to_thread(self._land, fetched)
 
-    def _land(self, fetched: Sequence[Fetched]) -> list[Path]:
-        paths = self.adopt_many(fetched)
-        self.make_durable(paths)
-        return paths
+    def _land(self, fetched: Sequence[Fetched]) -> None:
+        self.adopt_many(fetched)
+        self.make_durable([one.sha256 for one in fetched])
 
     def adopt(self, fetched: Fetched) -> Path:
-        """One file: see adopt_many."""
-        return self.adopt_many([fetched])[0]
+        """One file: see adopt_many. Returns its place."""
+        self.adopt_many([fetched])
+        return self.path_of(fetched.sha256)
 
-    def adopt_many(self, fetched: Sequence[Fetched]) -> list[Path]:
-        """Move verified temp files to their places; returns these, in the same order. Not durable yet.
+    def adopt_many(self, fetched: Sequence[Fetched]) -> None:
+        """Move verified temp files to their places. Not durable yet.
 
         A file that stands there already is hashed: if it is good the new one is dropped, else it is replaced. That is
         rare, and size alone would trust what a power cut left of an earlier sync.
@@ -125,13 +123,14 @@ class BlobStore:
         with self._translated():
             try:
                 with _opened(self.root / "sha256") as top:
-                    return [self._adopt(one, top, folders) for one in fetched]
+                    for one in fetched:
+                        self._adopt(one, top, folders)
             finally:
                 for folder in folders.values():
                     os.close(folder)
 
-    def _adopt(self, fetched: Fetched, top: int, folders: dict[str, int]) -> Path:
-        name, path = fetched.sha256, self.path_of(fetched.sha256)
+    def _adopt(self, fetched: Fetched, top: int, folders: dict[str, int]) -> None:
+        name = _checked(fetched.sha256)
         folder = folders.get(name[:2])
         if folder is None:
             try:
@@ -147,12 +146,11 @@ class BlobStore:
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             os.rename(fetched.path, name, dst_dir_fd=folder)
-            return path
+            return
         if stat.S_ISREG(found.st_mode) and found.st_size == fetched.size_bytes and self._is_good(name):
             os.unlink(fetched.path)
         else:
             os.replace(fetched.path, name, dst_dir_fd=folder)
-        return path
 
     def _is_good(self, sha256: str) -> bool:
         try:
@@ -161,10 +159,10 @@ class BlobStore:
             return False
         return True
 
-    def make_durable(self, paths: Sequence[Path]) -> None:
+    def make_durable(self, sha256: Collection[str]) -> None:
         """Return when these files survive a power cut."""
-        if paths:
-            make_durable(self.root, paths)
+        if sha256:
+            make_durable(self.root, map(self.path_of, sha256))
 
     def remove(self, sha256: str) -> None:
         """Remove it if it is there; its row must be gone already."""
@@ -235,6 +233,12 @@ class BlobStore:
             yield
         except OSError as error:
             raise from_os_error(error, error.filename if isinstance(error.filename, str) else self.root) from error
+
+
+def _checked(sha256: str) -> str:
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"{sha256!r} is not a lowercase sha256")
+    return sha256
 
 
 @contextmanager

@@ -45,5 +45,5 @@ def _verified(blobs: BlobStore, loose: list[str]) -> dict[bytes, int]:
             whole[bytes.fromhex(sha256)] = blobs.verify(sha256)
         except BlobDamaged:
             blobs.remove(sha256)
-    blobs.make_durable([blobs.path_of(sha256.hex()) for sha256 in whole])
+    blobs.make_durable([sha256.hex() for sha256 in whole])
     return whole

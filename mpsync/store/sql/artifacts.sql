@@ -10,7 +10,8 @@ SELECT EXISTS (SELECT FROM core.artifact);
 INSERT INTO core.artifact (sha256, size_bytes)
 SELECT sha256, size_bytes FROM unnest(%(sha256)b::bytea[], %(size_bytes)b::bigint[]) AS given (sha256, size_bytes)
 ORDER BY sha256
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING
+RETURNING id, sha256;
 
 -- name: known_sha256
 -- Of the digests given, those that have a row.
