@@ -5,15 +5,19 @@ Flow    an upstream's generations behind one address -> command -> value and det
 
 from __future__ import annotations
 
+import compileall
 import json
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import bench
+import mpsync
 from bench import database, page_cache
 from bench.measure import Measured, run_command
 from bench.results import Case
@@ -92,8 +96,16 @@ def sync(
         page_cache.warm(upstream.shown)
     page_cache.settle()
     line = command(upstream, data_dir, variant, extra, module="bench.lag_histogram")
-    measured = run_command(line, data_dir=data_dir)
+    measured = run_command(line, data_dir=data_dir, env=_with_bytecode())
     return measured, json.loads(measured.stdout)
+
+
+@cache
+def _with_bytecode() -> dict[str, str]:
+    """mpsync's modules compiled, as pip leaves them: a checkout, or an environment that forbids it, compiles them each time."""
+    for package in (mpsync, bench):
+        compileall.compile_dir(Path(str(package.__file__)).parent, quiet=2)
+    return {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 def repetition(

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from mpsync.sync import Summary
 
 _CHILD_IMPORTS = ("mpsync.bridge.spare", "aiomultiprocess.core")
-_IMPORTS = ("psycopg", "mpsync.reading", "mpsync.fetch.session", "mpsync.store.versions")
+_READ_IMPORTS = ("mpsync.reading", "mpsync.fetch.session", "mpsync.store.blobs")
+_SAVE_IMPORTS = ("psycopg", "mpsync.store.versions")
 
 
 def run_sync(arguments: argparse.Namespace) -> int:
@@ -54,7 +55,7 @@ def run_sync(arguments: argparse.Namespace) -> int:
     is_first = arguments.plugin is not None and not has_store(settings)
     # Where it is certain that something will be parsed, a child can come up while the database does.
     needs_child = settings.workers != 0 and (is_first or (arguments.plugin is not None and arguments.force))
-    imports = _CHILD_IMPORTS if needs_child else _imports(arguments)
+    imports = _CHILD_IMPORTS if needs_child else _read_imports(arguments) + _SAVE_IMPORTS
     try:
         with memory, starting(settings, imports) as server:
             run_async(settings, lambda: _sync(arguments, settings, server, make, is_first, needs_child, began))
@@ -70,12 +71,12 @@ def run_sync(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _imports(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """What the run will need, as far as the command line tells: of ``sync NAME`` only the store knows the URL."""
+def _read_imports(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """What reading will need, as far as the command line tells: of ``sync NAME`` only the store knows the URL."""
     from mpsync.cli import progress_view
 
     has_http = arguments.plugin is not None and arguments.url.startswith("http")
-    return (*_IMPORTS, *((HTTP,) if has_http else ()), *progress_view.imports(arguments))
+    return (*_READ_IMPORTS, *((HTTP,) if has_http else ()), *progress_view.imports(arguments))
 
 
 MakeRequest = Callable[["Repository | None"], "Request"]
@@ -101,7 +102,7 @@ async def _sync(
             from mpsync.bridge.spare import spare_child
 
             spares = await stack.enter_async_context(spare_child(settings, arguments.plugin.first_stage))
-            await asyncio.to_thread(import_all, _imports(arguments))
+            await asyncio.to_thread(import_all, _read_imports(arguments))
         from mpsync.cli.progress_view import watching
         from mpsync.core import Storage, opened_blobs
         from mpsync.pipeline.progress import Progress
@@ -116,6 +117,7 @@ async def _sync(
             opened = Reading.open(make(None), settings, blobs, progress, spares)
             reading = await stack.enter_async_context(opened)
             reading.begin()
+        await asyncio.to_thread(import_all, _SAVE_IMPORTS)
         conninfo = server if isinstance(server, str) else await server.ended()
         summary.seconds["start"] = perf_counter() - began_s
         storage = await stack.enter_async_context(Storage.open(settings, conninfo, blobs))
