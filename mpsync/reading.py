@@ -94,6 +94,7 @@ class Reading:
             if not held.state:
                 return await self._ahead
             await self._give_up()  # another command has synced the repository meanwhile
+            self._progress.skipped.clear()  # who begins again says again what it leaves out
         return await self._probe(held)
 
     def first_stage(self, probed: Probed, recall: Recall, known: Known) -> LocalStage | RemoteStage:
@@ -137,14 +138,16 @@ class Reading:
     async def _give_up(self) -> None:
         """End what was begun, and forget it."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead.cancel()
-            await asyncio.wait((ahead,))
-            if not ahead.cancelled():
-                ahead.exception()  # nobody asked for it, and nobody is told
-        first, self._first = self._first, None
-        if first is not None:
-            await first.close()
+        try:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.wait((ahead,))
+                if not ahead.cancelled():
+                    ahead.exception()  # nobody asked for it, and nobody is told
+        finally:  # also when this is cancelled meanwhile
+            first, self._first = self._first, None
+            if first is not None:
+                await first.close()
 
 
 def nothing_held(request: Request) -> Held:

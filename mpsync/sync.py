@@ -87,8 +87,10 @@ async def sync(
     from mpsync.store.recovery import recover
 
     summary.repository = request.name
-    progress.subscribe(lambda event: summary.notes.append(event.text) if event.kind in ("note", "warning") else None)
     async with AsyncExitStack() as stack:
+        # What was read ahead has notes already; one that was given up, and begun again, has said them twice.
+        stack.callback(lambda: summary.notes.extend(dict.fromkeys(progress.notes)))
+        stack.callback(lambda: summary.skipped.extend(progress.skipped))
         await stack.enter_async_context(heartbeat(summary))
         await recover(storage.database, storage.blobs)
         async with storage.database.connection() as conn:
@@ -107,7 +109,6 @@ async def sync(
             opened = Reading.open(request, storage.settings, storage.blobs, progress)
             reading = await stack.enter_async_context(opened)
         stack.callback(_count_traffic, summary, reading.fetcher)
-        stack.callback(lambda: summary.skipped.extend(progress.skipped))
         await _Run(request, storage, progress, summary, reading, repository, remote_id, options).run()
 
 

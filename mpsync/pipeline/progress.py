@@ -52,11 +52,12 @@ class Phase:
 
 
 class Progress:
-    """The phases of one run, what it skipped, and who listens."""
+    """The phases of one run, what it skipped and noted, and who listens."""
 
     def __init__(self) -> None:
         self.phases: dict[str, Phase] = {}
         self.skipped: list[dict[str, str]] = []
+        self.notes: list[str] = []
         self._subscribers: list[Callable[[Event], None]] = []
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
@@ -80,6 +81,11 @@ class Progress:
         if by and self._subscribers:
             self.emit(Event("progress", name, phase.done, phase.total, phase.unit))
 
+    def expect(self, name: str, more: int, *, unit: str = "rows") -> None:
+        """``more`` in all will come of phase ``name``; below zero: so many won't."""
+        phase = self.phases.get(name)
+        self.advance(name, unit=unit, total=(phase.total or 0 if phase else 0) + more)
+
     def finish(self, name: str) -> None:
         phase = self.phases.get(name)
         if phase is not None and phase.ended_s is None:
@@ -92,4 +98,6 @@ class Progress:
         self.emit(Event("skipped", what, text=why))
 
     def note(self, name: str, text: str, kind: Literal["note", "warning"] = "note") -> None:
+        """Something worth a line; it stands in the summary's ``notes``."""
+        self.notes.append(text)
         self.emit(Event(kind, name, text=text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,3 +84,44 @@ async def test_a_repository_that_holds_something_by_now_is_probed_again(reading:
 
 async def test_what_was_begun_and_is_not_wanted_ends_with_its_block(reading: Reading) -> None:
     reading.begin()
+
+
+async def test_what_was_begun_ends_with_its_block_when_that_is_cancelled_again(plugin: Noting, tmp_path: Path) -> None:
+    request = Request("name", plugin, Remote("http://mirror.example/nowhere"))
+    has_begun = asyncio.Event()
+
+    async def read() -> None:
+        async with (
+            opened_blobs(Settings(tmp_path)) as blobs,
+            Reading.open(request, Settings(tmp_path), blobs, Progress()) as opened,
+        ):
+            opened.begin()
+            await opened.probe(Held({}, NOW))
+            has_begun.set()
+            await asyncio.Event().wait()
+
+    reading = asyncio.create_task(read())
+    await has_begun.wait()
+    for _ in range(2):
+        reading.cancel()
+        await asyncio.sleep(0)
+
+    await asyncio.wait((reading,))
+
+    assert reading.cancelled()
+    assert own_children() == []
+
+
+async def test_what_a_reading_left_out_that_was_given_up_is_not_told(plugin: Noting, tmp_path: Path) -> None:
+    progress = Progress()
+    request = Request("name", plugin, Remote("http://mirror.example/nowhere"))
+    async with (
+        opened_blobs(Settings(tmp_path)) as blobs,
+        Reading.open(request, Settings(tmp_path), blobs, progress) as reading,
+    ):
+        reading.begin()
+        progress.skip("a unit", "it is damaged")
+
+        await reading.probe(Held({"date": "today"}, NOW))
+
+    assert progress.skipped == []
