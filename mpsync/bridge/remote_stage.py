@@ -22,8 +22,9 @@ from mpsync.bridge.plain_task import task_from_plain, task_to_plain
 from mpsync.bridge.process import ChildProcess
 from mpsync.bridge.spec import Services, StageSpec
 from mpsync.errors import MpsyncError, UpstreamError, leaf
+from mpsync.model.digests import Fetched
 from mpsync.pipeline.batch import Batch
-from mpsync.pipeline.declarative import DeclarativeContent
+from mpsync.pipeline.declarative import DeclarativeArtifact, DeclarativeContent
 from mpsync.pipeline.first_stage import ParseTask
 from mpsync.pipeline.stage import Stage
 
@@ -106,11 +107,16 @@ class RemoteStage(Stage):
     async def close(self) -> None:
         """End and reap every child. Harmless when called twice, or without a run."""
         listening, self._listening = self._listening, None
-        if listening is not None:
-            listening.cancel()
-            await asyncio.wait((listening,))
-            if not listening.cancelled():
-                listening.exception()  # run() has raised it, or nobody wanted to know
+        try:
+            if listening is not None:
+                listening.cancel()
+                await asyncio.wait((listening,))
+                if not listening.cancelled():
+                    listening.exception()  # run() has raised it, or nobody wanted to know
+        finally:  # also when this is cancelled meanwhile
+            await self._close_children()
+
+    async def _close_children(self) -> None:
         children, self._children, self._free = self._children, [], asyncio.Queue()
         self._tickets.clear()
         try:
@@ -219,9 +225,11 @@ class RemoteStage(Stage):
         item = self._awaited_item(child, ticket)
         try:
             paths = await self._fetch_files(item)
-        except (UpstreamError, OSError):
+        except (UpstreamError, OSError) as error:
+            if isinstance(error, UpstreamError):
+                item.failure = error  # else there are no hard links here: the file comes out of the pipeline
             assert self._group is not None
-            self._start(self._settle(child, ticket), self._group, self._awaits)  # the pipeline tries again, and tells
+            self._start(self._settle(child, ticket), self._group, self._awaits)
         else:
             child.send(Settled(ticket, 0, paths))
 
@@ -235,11 +243,23 @@ class RemoteStage(Stage):
                 continue
             fetched = batch.slots.fetched[slot]
             if fetched is None:
-                fetched = await d_artifact.download()
+                fetched = await self._download(d_artifact)
                 batch.set_fetched(slot, fetched)
             own = paths[d_artifact.relative_path] = self._temp_file("file")
             await asyncio.to_thread(os.link, fetched.path, own)  # the saver moves the file away, while it is read
         return paths
+
+    async def _download(self, d_artifact: DeclarativeArtifact) -> Fetched:
+        """Counted as the ArtifactDownloader counts it, which will see what failed, and not what is here."""
+        progress = self._services.progress
+        progress.expect("download", 1, unit="files")
+        try:
+            fetched = await d_artifact.download()
+        except BaseException:
+            progress.expect("download", -1, unit="files")
+            raise
+        progress.advance("download", 1, unit="files")
+        return fetched
 
     async def _settle(self, child: ChildProcess, ticket: int) -> None:
         item = self._awaited_item(child, ticket)

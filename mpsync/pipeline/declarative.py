@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from mpsync.errors import MpsyncError, PluginError
+from mpsync.errors import MpsyncError, PluginError, UpstreamError
 from mpsync.model.content import Artifact, Content
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class DeclarativeContent:
     extra_data   anything a plugin's stages pass along; plain JSON values if it crosses a process
     listing      which index lists the unit, e.g. ``bookworm/main/binary-amd64``; "" when there is only one
     on_failure   what a failed download of one of its artifacts does: see OnFailure; None = as the sync says
+    failure      the error of one that has failed already, as it was read ahead: the downloader doesn't try again
     """
 
     __slots__ = (
@@ -123,6 +124,7 @@ class DeclarativeContent:
         "_waiters",
         "_watch",
         "extra_data",
+        "failure",
         "listing",
         "on_failure",
         "ticket",
@@ -156,6 +158,7 @@ class DeclarativeContent:
         self._watch: AwaitedItems | None = None
         self.ticket = -1
         self.wants_files = False
+        self.failure: UpstreamError | None = None
 
     @classmethod
     def view(cls, batch: Batch, row: int) -> DeclarativeContent:

@@ -99,6 +99,10 @@ class ArtifactDownloader(CoreStage):
                     self._flush_now.set()
 
     async def _download_unit(self, unit: _Unit) -> None:
+        item = unit.batch.items.get(unit.row)
+        if item is not None and item.failure is not None:
+            self._failed(unit, item.failure)
+            return
         # For all files at once: a unit that holds a share while it waits for the rest of it could wait for ever, since
         # only whole units are saved, and only saving releases.
         unit.share_bytes = sum(max(unit.batch.slots.size[slot], 0) for slot in unit.slots)
@@ -158,10 +162,13 @@ class ArtifactDownloader(CoreStage):
     def _failed(self, unit: _Unit, error: UpstreamError) -> None:
         item = unit.batch.items.get(unit.row)
         policy: OnFailure = (item.on_failure if item else None) or self.context.on_failure
-        for slot in unit.slots:  # files of the unit that did arrive are not for anyone
-            fetched = unit.batch.slots.fetched[slot]
+        slots = unit.batch.slots
+        for slot in slots.of(unit.row):  # files of the unit that did arrive are not for anyone
+            fetched = slots.fetched[slot]
             if fetched is not None:
                 fetched.path.unlink(missing_ok=True)
+                if slot not in unit.slots and not slots.ids[slot]:  # came with it, and no saver will release it
+                    self._budget.release(slots.size[slot])
         if policy == "strict":
             if item is not None:
                 item.fail(error)
@@ -216,9 +223,7 @@ class ArtifactDownloader(CoreStage):
             self._budget.charge(sum(given), len(given))
 
     def _count_total(self, files: int) -> None:
-        progress = self.context.progress
-        phase = progress.phases.get("download")
-        progress.advance("download", 0, unit="files", total=(phase.total or 0 if phase else 0) + files)
+        self.context.progress.expect("download", files, unit="files")
 
     def _count_done(self, fetched: Fetched) -> None:
         self.context.progress.advance("download", 1, unit="files")

@@ -144,6 +144,28 @@ def test_a_first_sync_with_the_wrong_key_fails_and_the_next_one_is_right(
     assert fresh.left_behind() == {}
 
 
+def test_what_is_noted_before_the_database_is_there_stands_in_the_summary(
+    fresh: Command, upstream: Upstream, deb: DebRepo
+) -> None:
+    found = fresh.ok("sync", "deb", upstream.url, "--suite", "stable", "--no-verify", "--name", "noted")
+
+    assert found["notes"] == ["signatures are NOT verified (--no-verify)"]
+
+
+def test_a_first_sync_asks_for_what_is_missing_once(
+    fresh: Command, upstream: Upstream, deb: DebRepo, keys: Path
+) -> None:
+    for path in deb.files():
+        if "Packages" in path:
+            upstream.remove(f"{deb.folder}/{path}")
+
+    error = fresh.fails("sync", "deb", upstream.url, "--suite", "stable", "--keyring", keys, "--name", "missing")
+
+    assert error["type"] == "NotFound"
+    assert all("InRelease" in path for path in asked_twice(upstream))  # is it a new generation?
+    assert fresh.left_behind() == {}
+
+
 def test_a_first_sync_of_nothing_says_so(fresh: Command, upstream: Upstream, keys: Path) -> None:
     error = fresh.fails("sync", "deb", upstream.url, "--suite", "stable", "--keyring", keys)
 

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bridging import Core, Resolver
+from bridging import Core, Resolver, own_children
 
+from mpsync.bridge import Services, StageSpec
+from mpsync.bridge.remote_stage import RemoteStage
 from mpsync.errors import UpstreamError
 from mpsync.model.content import Artifact
 from mpsync.model.digests import Fetched
 from mpsync.pipeline.batch import Batch
+from mpsync.pipeline.progress import Progress
+from mpsync.pipeline.runner import AwaitedItems
+from mpsync.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 
@@ -40,6 +45,10 @@ class Files:
 def came() -> dict[str, Fetched | None]:
     """What each unit's file was when it came to the pipeline's end."""
     return {}
+
+
+async def nothing(_asked: object) -> None:
+    return None
 
 
 def noting(came: dict[str, Fetched | None]) -> Resolver:
@@ -83,14 +92,49 @@ async def test_a_file_stays_readable_when_the_pipeline_moves_it(tmp_path: Path) 
         path.unlink()
 
 
-async def test_a_file_that_cannot_be_had_is_left_to_the_pipeline(tmp_path: Path, came: dict[str, Any]) -> None:
-    remote = Files(tmp_path, UpstreamError("http://mirror.example/now", "gone"))
-    core = Core(tmp_path, is_started_early=True, remote=remote, resolver=noting(came), until=remote.was_asked.wait)
+async def test_a_file_that_cannot_be_had_is_left_to_the_pipeline_with_its_failure(
+    tmp_path: Path, came: dict[str, Any]
+) -> None:
+    error = UpstreamError("http://mirror.example/now", "gone")
+    remote = Files(tmp_path, error)
+    failures: list[UpstreamError | None] = []
+
+    def note(batch: Batch) -> None:
+        failures.extend(item.failure for item in batch.items.values())
+
+    core = Core(tmp_path, is_started_early=True, remote=remote, resolver=Resolver(note), until=remote.was_asked.wait)
 
     result = await core.run("ReadsFiles")
 
     assert result["now"] == [1, {}]  # as the pipeline's end, which downloads nothing here, resolved it
-    assert came["now"] is None
+    assert failures == [error, None]
+    assert core.progress.phases["download"].total == 0
+
+
+async def test_files_that_are_handed_out_count_as_downloads(tmp_path: Path) -> None:
+    remote = Files(tmp_path)
+    core = Core(tmp_path, is_started_early=True, remote=remote, until=remote.was_asked.wait)
+
+    await core.run("ReadsFiles")
+
+    phase = core.progress.phases["download"]
+    assert (phase.done, phase.total, phase.unit) == (1, 1, "files")
+    (tmp_path / "fetched-now").unlink()
+
+
+async def test_closing_leaves_nothing_when_it_is_cancelled_at_once(tmp_path: Path) -> None:
+    remote = Files(tmp_path)
+    services = Services(Settings(tmp_path, workers=2), Progress(), AwaitedItems(), remote, nothing, nothing, tmp_path)
+    stage = RemoteStage(StageSpec("bridge_stages:Rows", {"rows": 1}), services)
+    await stage.start()
+    closing = asyncio.create_task(stage.close())
+    await asyncio.sleep(0)
+
+    closing.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert own_children() == []
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -13,7 +13,7 @@ from gated_downloads import DIGEST, Gates, downloading, rows, settle, unit
 
 from mpsync.errors import UpstreamError
 from mpsync.model.content import Artifact
-from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent
+from mpsync.pipeline.declarative import UPSTREAM, DeclarativeArtifact, DeclarativeContent, OnFailure
 from mpsync.pipeline.stage import Channel
 
 
@@ -392,6 +392,19 @@ async def test_a_skipped_unit_is_reported_and_the_rest_goes_on(tmp_path: Path) -
 
         assert await run.names() == ["a", "c"]
         assert run.progress.skipped == [{"what": "test.unit bad", "why": "404"}]
+
+
+@pytest.mark.parametrize("policy", ["skip", "deliver"])
+async def test_what_has_failed_already_is_not_asked_for_again(policy: OnFailure, tmp_path: Path) -> None:
+    failed = unit("a", "a")
+    failed.on_failure, failed.failure = policy, (error := UpstreamError("404"))
+    waiter = asyncio.ensure_future(failed.resolution())
+    async with downloading(tmp_path) as run:
+        await run.put(failed, *units("b"))
+
+        assert run.gates.asked == ["b"]
+        (found,) = await asyncio.gather(waiter, return_exceptions=True)
+        assert found is (error if policy == "deliver" else None)
 
 
 async def test_who_waits_for_a_skipped_unit_gets_none(tmp_path: Path) -> None:

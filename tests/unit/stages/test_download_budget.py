@@ -114,3 +114,19 @@ async def test_a_file_that_came_with_its_unit_counts_as_what_the_saver_will_rele
         await run.put(unit("b", "b", size=60))
 
         assert run.gates.running == {"a"}
+
+
+async def test_a_skipped_unit_gives_back_what_came_with_it(tmp_path: Path) -> None:
+    budget = ResourceBudget(max_items=1)
+    given = tmp_path / "given"
+    given.write_bytes(b"given")
+    half = unit("half", "rest")
+    artifact = Artifact(size=5, digests={"sha256": DIGEST}, file=given)
+    half.d_artifacts.append(DeclarativeArtifact(artifact, url="given", relative_path="given"))
+    half.failure = UpstreamError("404")
+    async with downloading(tmp_path, budget=budget, on_failure="skip") as run:
+        await run.put(half, unit("a", "a"), unit("b", "b"))
+
+        assert run.gates.running == {"a"}
+
+    assert not given.exists()
