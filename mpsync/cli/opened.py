@@ -37,8 +37,17 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 
 def has_store(settings: Settings) -> bool:
-    """Whether anything was ever stored here: a question about nothing needs no server."""
-    return settings.database is not None or (settings.data_dir / "postgres" / "data").exists()
+    """Whether anything was ever stored here: a question about nothing needs no server.
+
+    raises  StoreUnwritable where this can't be seen, as in another user's folder
+    """
+    data = settings.data_dir / "postgres" / "data"
+    try:
+        return settings.database is not None or data.exists()
+    except OSError as error:
+        from mpsync.store.errors import from_os_error
+
+        raise from_os_error(error, data) from error
 
 
 @contextmanager

@@ -183,6 +183,16 @@ def test_a_data_directory_that_is_read_only_is_named(tmp_path: Path) -> None:
     assert "--data-dir" in hint(outcome)
 
 
+@pytest.mark.parametrize("verb", [("rpm", "file:///"), ("list",), ("delete", "name")])
+def test_a_data_directory_that_cannot_be_looked_into_is_no_bug(tmp_path: Path, verb: tuple[str, ...]) -> None:
+    data_dir = tmp_path / ("x" * 256)  # as another user's, but for root too
+
+    outcome = contact(Command(data_dir), *verb) if verb[0] == "rpm" else Command(data_dir)(*verb, "--json")
+
+    assert outcome.error["type"] == "StoreUnwritable"
+    assert "Traceback" not in outcome.stderr
+
+
 @pytest.mark.parametrize("database", ["mysql:whatever", "nonsense=1", "postgresql://joe:s3cret@[::1/db"])
 def test_a_database_address_that_is_none_is_a_usage_error(own_command: Command, tmp_path: Path, database: str) -> None:
     outcome = contact(own_command, "rpm", f"file://{tmp_path}", "--database", database)
