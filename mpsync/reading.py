@@ -8,6 +8,7 @@ Why     none of it needs the database. A first sync, of which nothing can be rem
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from mpsync.store.blobs import BlobStore
 
 Recall = Callable[[ParseTask], Awaitable["tuple[int, list[dict[str, Any]]] | None"]]
-Known = Callable[[ParseTask, Path], Awaitable[bool]]
+Known = Callable[[ParseTask, Path], Awaitable["array[int] | None"]]
 
 
 class Reading:
@@ -159,8 +160,8 @@ async def _nothing_recalled(_task: ParseTask) -> None:
     return None
 
 
-async def _nothing_known(_task: ParseTask, _into: Path) -> bool:
-    return False
+async def _nothing_known(_task: ParseTask, _into: Path) -> None:
+    return None
 
 
 def left_hosts(progress: Progress) -> Callable[[FetchEvent], None]:

@@ -7,6 +7,7 @@ Runs    in the main process, on its loop
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -232,11 +233,11 @@ class _Run:
                 return None
             return await version.recall(task.listing, *task.memory)
 
-        async def known(task: ParseTask, into: Path) -> bool:
+        async def known(task: ParseTask, into: Path) -> array[int] | None:
             usual = default_stages(request.mirror)
             sees_all = [*request.plugin.stages(usual, options)] != [*usual]  # a stage of the plugin's wants whole units
             if not task.asks_known or request.is_forced or self.moved or sees_all or not version.latest:
-                return False
+                return None
             return await version.known_keys(task.listing, into)
 
         first = reading.first_stage(probed, recall, known)

@@ -167,6 +167,7 @@ def encode_batch(batch: Batch, tickets: dict[int, int], released: list[int]) -> 
         else {},
         "segments": [[segment.size, len(segment.data), segment.is_packed] for segment in batch.raw.segments],
         "starts": batch.starts,
+        "known": batch.ids if any(batch.ids) else None,
         "refers": {str(row): list(map(list, found)) for row, found in batch.refers.items()},
         "items": {str(row): _item_extras(batch.items[row], ticket) for row, ticket in tickets.items()},
         "released": released,
@@ -199,7 +200,12 @@ def decode_batch(body: bytes) -> tuple[Batch, dict[int, int], list[int]]:
     batch = Batch(_raw(body, at, header["segments"]))
     batch.kinds, batch.listings = _spread(header["kinds"], rows), _spread(header["listings"], rows)
     batch.names, batch.versions, batch.archs = header["names"], header["versions"], _spread(header["archs"], rows)
-    batch.keys, batch.lengths, batch.starts, batch.ids = keys, header["lengths"], header["starts"], [0] * rows
+    batch.keys, batch.lengths, batch.starts, batch.ids = (
+        keys,
+        header["lengths"],
+        header["starts"],
+        header["known"] or [0] * rows,
+    )
     urls = header["urls"]
     unknown = set(header["unknown"])
     batch.slots = Slots(

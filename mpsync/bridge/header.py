@@ -42,6 +42,8 @@ def _check_columns(header: dict[str, Any], room: int) -> None:
     starts, lengths = header["starts"], header["lengths"]
     _must(_is_column(starts, int, rows) and min(starts, default=0) >= 0, header, "starts")
     _must(_is_column(lengths, int, rows) and min(lengths, default=0) >= 0, header, "lengths")
+    known = header["known"]
+    _must(known is None or (_is_column(known, int, rows) and max(known, default=0) <= 0), header, "known")
     end = sum(segment[0] for segment in segments)
     _must(max(map(add, starts, lengths), default=0) <= end, header, "starts", "lengths")
     owner = range(files) if header["owner"] is None else header["owner"]

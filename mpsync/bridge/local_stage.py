@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from typing import Any
 
+from mpsync.bridge.known import KnownIds
 from mpsync.bridge.spec import Services, StageSpec
 from mpsync.bridge.step_host import StepHost
 from mpsync.pipeline.batch import Batch
@@ -27,6 +28,7 @@ class LocalStage(Stage):
         self._has_run = False
         self._all_parsed = asyncio.Event()
         self._missed_error: Exception | None = None
+        self._known = KnownIds()
 
     @property
     def result(self) -> dict[str, Any]:
@@ -62,7 +64,9 @@ class LocalStage(Stage):
         self._parsing += 1
         known = self._services.temp_dir / f"known-{os.getpid()}-{id(task):x}"
         try:
-            if await self._services.known(task, known):
+            ids = await self._services.known(task, known)
+            if ids:
+                self._known.keep(task.listing, ids)
                 task = replace(task, known=known)
             step: ParseStage = load(task.step)(task)
             step.host = StepHost(self, task.step)
@@ -105,6 +109,7 @@ class _Tap:
     async def put(self, element: DeclarativeContent | Batch) -> None:
         if isinstance(element, Batch):
             element.remote = self._stage._services.remote
+            self._stage._known.put_in(element)
             self._stage.meter.count(len(element))
         else:
             self._stage._services.awaited.add(element)

@@ -17,6 +17,7 @@ from typing import Any
 
 from mpsync.bridge.codec import decode, decode_batch, decode_error, encode_error
 from mpsync.bridge.errors import BadFrame
+from mpsync.bridge.known import KnownIds
 from mpsync.bridge.messages import Answer, Ask, Await, Credit, Done, End, Failed, Finish, Report, Rows, Settled, Work
 from mpsync.bridge.plain_task import task_from_plain, task_to_plain
 from mpsync.bridge.process import ChildProcess
@@ -55,6 +56,7 @@ class RemoteStage(Stage):
         self._idle_since = 0.0
         self._texts: list[Path] = []
         self._awaits: set[asyncio.Task[None]] = set()
+        self._known = KnownIds()
         self._has_ended = False
         self._may_grow_to = usable_cores() if services.settings.workers is None else 0
         self._group: asyncio.TaskGroup | None = None
@@ -196,6 +198,7 @@ class RemoteStage(Stage):
     async def _take_rows(self, child: ChildProcess, body: bytes) -> None:
         batch, tickets, released = decode_batch(body)
         batch.remote = self._services.remote
+        self._known.put_in(batch)
         for ticket in released:
             item = self._tickets.pop((child.pid, ticket), None)
             if item is not None:
@@ -304,8 +307,10 @@ class RemoteStage(Stage):
             rows, results = remembered
             return [rows, True, results]
         known = self._temp_file("known")
-        if not await self._services.known(task, known):
+        ids = await self._services.known(task, known)
+        if not ids:
             return await self._parse_now(task)
+        self._known.keep(task.listing, ids)
         try:
             return await self._parse_now(replace(task, known=known))
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +26,8 @@ class StageSpec:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-async def _nothing_known(_task: ParseTask, _into: Path) -> bool:
-    return False
+async def _nothing_known(_task: ParseTask, _into: Path) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Services:
 
     remote    handle that DeclarativeArtifacts made of rows download with
     recall    of an index that was parsed before, how many rows and with what results; else None: only the core decides
-    known     writes the keys that a task's listing has now to the file given: False when there are none to be had
+    known     writes the keys that a task's listing has now to the file given, and returns the units' ids in the same order;
+              nothing when there are none to be had
     top_file  fetch a top file again
     temp_dir  for the text of an index that several parsers share
     spares    a child that was started ahead (spare.py), to be taken out and used, or nothing
@@ -48,5 +50,5 @@ class Services:
     recall: Callable[[ParseTask], Awaitable[tuple[int, list[dict[str, Any]]] | None]]
     top_file: Callable[[str], Awaitable[Fetched | None]]
     temp_dir: Path
-    known: Callable[[ParseTask, Path], Awaitable[bool]] = _nothing_known
+    known: Callable[[ParseTask, Path], Awaitable[array[int] | None]] = _nothing_known
     spares: list[ChildProcess] = field(default_factory=list)

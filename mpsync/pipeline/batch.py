@@ -27,7 +27,7 @@ class Batch:
     kinds, names, versions, archs, listings   text, one per row
     keys      32 bytes per row (model/content.py)
     raw       the run that all raw records lie in; starts, lengths say where
-    ids       content id in the database; 0 = not known yet
+    ids       content id in the database; 0 = not known yet; below 0, until the core has the row: see known_rows()
     slots     the rows' artifacts
     items     {row: item} for rows that were declared as items or viewed as such; identity is kept, for waiters
     refers    {row: the units that it speaks of, by kind, name, version and architecture}; few rows have any
@@ -154,6 +154,11 @@ class Batch:
         item = self.items.get(row)
         if item is not None and item.is_touched and item.content is not None:
             item.content.pk = content_id
+
+    def keys_without_id(self) -> list[bytes]:
+        if not any(self.ids):
+            return self.keys
+        return [key for key, content_id in zip(self.keys, self.ids, strict=True) if not content_id]
 
     def set_ids(self, ids: Mapping[int, int]) -> None:
         """{row: content id}."""

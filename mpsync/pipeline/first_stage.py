@@ -6,7 +6,7 @@ the database. What they ask of the outside goes through a Host.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -135,16 +135,27 @@ class ParseStage(Stage):
         self.result: dict[str, Any] = {}
         """Plain JSON values for the first stage: ``Parsed.results``."""
 
-    def known_keys(self) -> frozenset[bytes]:
-        """Keys of units that the core has, with all that it would save of them: of such a row the key is enough.
+    def known_keys(self) -> Mapping[bytes, int]:
+        """Keys of units that the core has, with all that it would save of them, and the places that known_rows() names them by.
 
-        A step may leave out its record, its names and, when the policy defers downloads, its artifacts. Empty when the
-        core doesn't say, or a plugin's own stage wants to see every unit.
+        Empty when the core doesn't say, or a plugin's own stage wants to see every unit.
         """
         if self.task.known is None:
-            return frozenset()
+            return {}
         run = self.task.known.read_bytes()
-        return frozenset([run[at : at + KEY_BYTES] for at in range(0, len(run), KEY_BYTES)])
+        return {run[at : at + KEY_BYTES]: -1 - at // KEY_BYTES for at in range(0, len(run), KEY_BYTES)}
+
+    def known_rows(self, kind: str, keys: list[bytes], known: Mapping[bytes, int]) -> Batch:
+        """Rows that the core has: who they are, and no more: no record, no names, no artifacts.
+
+        Only where the policy defers downloads: files that are wanted now are declared whole.
+        """
+        rows = len(keys)
+        batch = Batch()
+        batch.kinds, batch.listings, batch.keys = [kind] * rows, [self.task.listing] * rows, keys
+        batch.names, batch.versions, batch.archs = [""] * rows, [""] * rows, [""] * rows
+        batch.starts, batch.lengths, batch.ids = [0] * rows, [0] * rows, [known[key] for key in keys]
+        return batch
 
     async def run(self) -> None:
         async for batch in self.blocks():

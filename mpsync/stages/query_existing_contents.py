@@ -24,7 +24,8 @@ class QueryExistingContents(CoreStage):
             async with self.context.database.connection() as conn:
                 if self._is_known_empty is None:
                     self._is_known_empty = not await contents.has_any(conn)
-                found = {} if self._are_all_new(batch) else await contents.ids_by_key(conn, batch.keys)
+                asked = [] if self._are_all_new(batch) else batch.keys_without_id()
+                found = await contents.ids_by_key(conn, asked) if asked else {}
             if found:
                 for row, key in enumerate(batch.keys):
                     content_id = found.get(key)

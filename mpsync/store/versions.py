@@ -7,6 +7,7 @@ Where   a connection of its own: the lease and the temporary tables live and die
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -191,16 +192,16 @@ class NewVersion:
         self._memory[listing_id] = (values["parser"], values["sha256"], found[1] or [])
         return found[0], found[1] or []
 
-    async def known_keys(self, listing: str, into: Path) -> bool:
-        """Write the keys of the units that ``listing`` holds, 32 bytes each; False when it holds none.
+    async def known_keys(self, listing: str, into: Path) -> array[int]:
+        """Write the keys of the units that ``listing`` holds, 32 bytes each; returns their ids, in the same order.
 
         They stay in the database while this lease is held, and so does what the remote says of their files.
         """
         values = {"repository_id": self._id, "name": listing}
         found = await (await self._conn.execute(self._sql["known_keys"], values, binary=True)).fetchall()
         if found:
-            await asyncio.to_thread(into.write_bytes, b"".join([key for (key,) in found]))
-        return bool(found)
+            await asyncio.to_thread(into.write_bytes, b"".join([key for _, key in found]))
+        return array("q", [content_id for content_id, _ in found])
 
     async def remember(self, listing: str, parser: str, sha256: str, results: Results) -> None:
         """Once committed, the rows of ``listing`` are those of the file with this digest; ``results`` goes with them."""

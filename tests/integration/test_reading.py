@@ -55,8 +55,8 @@ async def recalls_nothing(_task: object) -> None:
     return None
 
 
-async def knows_nothing(_task: object, _into: Path) -> bool:
-    return False
+async def knows_nothing(_task: object, _into: Path) -> None:
+    return None
 
 
 async def test_what_was_begun_is_what_a_first_sync_goes_on_with(reading: Reading, plugin: Noting) -> None:

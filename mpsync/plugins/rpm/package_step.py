@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import mmap
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -42,7 +42,7 @@ class PackageFile(ParseStage):
 
     def __init__(self, task: ParseTask) -> None:
         super().__init__(task)
-        self._known: frozenset[bytes] = frozenset()
+        self._known: Mapping[bytes, int] = {}
         self._vouched: Block | None = None
         self._keys: list[bytes] = []
 
@@ -104,7 +104,7 @@ class PackageFile(ParseStage):
         self._keys = keys_of(
             KINDS[self.task.context["role"]], self.task.context["folder"], block.raw, block.starts, block.lengths
         )
-        self._vouched = block if self._known.issuperset(self._keys) else None
+        self._vouched = block if self._known.keys() >= set(self._keys) else None
         return self._vouched is not None
 
     def _read(self, reader: Reader) -> Iterator[Block]:
@@ -139,15 +139,11 @@ class PackageFile(ParseStage):
         return batch
 
     def _known_batch(self, block: Block) -> Batch:
-        """What is needed of rows that the core has: who they are."""
+        """Rows that the core has."""
         kind, rows = KINDS[self.task.context["role"]], len(block)
         if rows != len(self._keys):  # narrowed since
             self._keys = keys_of(kind, self.task.context["folder"], block.raw, block.starts, block.lengths)
-        batch = Batch()
-        batch.kinds, batch.listings, batch.keys = [kind] * rows, [self.task.listing] * rows, self._keys
-        batch.names, batch.versions, batch.archs = [""] * rows, [""] * rows, [""] * rows
-        batch.starts, batch.lengths, batch.ids = [0] * rows, [0] * rows, [0] * rows
-        return batch
+        return self.known_rows(kind, self._keys, self._known)
 
     @classmethod
     def decompress(cls, task: ParseTask, into: Path) -> None:

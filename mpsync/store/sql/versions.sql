@@ -84,12 +84,13 @@ WITH same AS (
 SELECT (SELECT count(*) FROM taken), (SELECT results FROM same);
 
 -- name: known_keys
--- Keys of the units that a listing holds in the latest version.
-SELECT content.key
+-- Ids and keys of the units that a listing holds in the latest version; the same order each time.
+SELECT content.id, content.key
 FROM core.listing
 JOIN core.membership ON membership.repository_id = listing.repository_id AND membership.listing_id = listing.id
 JOIN core.content ON content.id = membership.content_id
-WHERE listing.repository_id = %(repository_id)s AND listing.name = %(name)s AND membership.removed IS NULL;
+WHERE listing.repository_id = %(repository_id)s AND listing.name = %(name)s AND membership.removed IS NULL
+ORDER BY content.id;
 
 -- name: analyze_seen
 ANALYZE pg_temp.seen;

@@ -83,6 +83,8 @@ def test_a_field_of_the_wrong_shape_is_an_error_or_changes_nothing_else(field: s
         {"owner": [0, 1, 3]},
         {"owner": [1, 0, 2]},
         {"unknown": [3]},
+        {"known": [0, 0]},
+        {"known": [1, 0, 0]},
         {"items": {"3": [5, None, None]}},
         {"items": {"1": [5, None, "never heard of"]}},
         {"fetched": {"0": ["/x", "one", {}, "u"]}},

@@ -202,6 +202,16 @@ def test_declared_rows_have_items_with_what_was_said_of_them() -> None:
     assert not item.is_touched
 
 
+def test_places_among_known_keys_cross() -> None:
+    batch = Batch.of([make_item("a"), make_item("b"), make_item("c")])
+    batch.items.clear()
+    batch.ids = [0, -1, -300]
+
+    decoded, _, _ = decode_batch(encode_batch(batch, {}, []))
+
+    assert decoded.ids == [0, -1, -300]
+
+
 def test_an_empty_batch_crosses() -> None:
     decoded, _, _ = decode_batch(encode_batch(Batch(), {}, []))
 
