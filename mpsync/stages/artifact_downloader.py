@@ -105,7 +105,8 @@ class ArtifactDownloader(CoreStage):
             return
         # For all files at once: a unit that holds a share while it waits for the rest of it could wait for ever, since
         # only whole units are saved, and only saving releases.
-        unit.share_bytes = sum(max(unit.batch.slots.size[slot], 0) for slot in unit.slots)
+        sizes = unit.batch.slots.size
+        unit.share_bytes = sum([max(sizes[slot], 0) for slot in unit.slots])
         await self._budget.acquire(unit.share_bytes, len(unit.slots))
         try:
             if len(unit.slots) == 1:
