@@ -1,6 +1,6 @@
 """Messages and batches to bytes and back. A bad value fails here, in the process and stage that made it.
 
-A frame is 4 bytes of header length, an orjson header, and runs of raw bytes. Of a batch, the header holds what the
+A frame of rows is a zero byte, 4 bytes of header length, an orjson header, and runs of raw bytes. The header holds what the
 core reads (names, paths, lengths), the runs what it only compares or stores (keys, sha256, records).
 """
 
@@ -26,6 +26,7 @@ from mpsync.pipeline.first_stage import CannotLoad, load
 from mpsync.pipeline.raw import RawRun, Segment
 from mpsync.pipeline.slots import Slots
 
+_ROWS = b"\0"
 _LENGTH = struct.Struct("<I")
 _TAG = "$"
 
@@ -33,15 +34,15 @@ _TAG = "$"
 def encode(message: Message) -> bytes:
     """A message as bytes. Raises PluginError's BadFrame for values that are not plain."""
     if isinstance(message, Rows):
-        return b"\0" + message.body
+        return message.body
     found = {field.name: plain(getattr(message, field.name)) for field in fields(message)}
     return b"\1" + orjson.dumps([type(message).__name__, found])
 
 
 def decode(frame: bytes) -> Message:
     """The message in a frame. Raises BadFrame."""
-    if frame[:1] == b"\0":
-        return Rows(frame[1:])
+    if frame[:1] == _ROWS:
+        return Rows(frame)
     try:
         if frame[:1] != b"\1":
             raise ValueError("it begins with neither 0 nor 1")
@@ -135,7 +136,7 @@ def decode_error(error: Error) -> MpsyncError:
 
 
 def encode_batch(batch: Batch, tickets: dict[int, int], released: list[int]) -> bytes:
-    """A batch as the body of Rows.
+    """A batch as the body of Rows: the frame itself, since a copy of it is a millisecond of both processes.
 
     tickets   {row: ticket} of rows that were declared as items
     released  tickets whose items nobody in the child holds any more
@@ -182,15 +183,17 @@ def encode_batch(batch: Batch, tickets: dict[int, int], released: list[int]) -> 
     sha256 = b"".join([value or bytes(DIGEST_BYTES) for value in slots.sha256])
     if len(keys) != DIGEST_BYTES * rows or len(sha256) != DIGEST_BYTES * len(slots):
         raise BadFrame("keys and sha256 digests are 32 bytes each")
-    return b"".join((_LENGTH.pack(len(head)), head, keys, sha256, *(segment.data for segment in batch.raw.segments)))
+    return b"".join(
+        (_ROWS, _LENGTH.pack(len(head)), head, keys, sha256, *(segment.data for segment in batch.raw.segments))
+    )
 
 
 def decode_batch(body: bytes) -> tuple[Batch, dict[int, int], list[int]]:
     """(batch, {row: ticket}, released tickets). Declared rows have their items in ``batch.items``. Raises BadFrame."""
     try:
-        (size,) = _LENGTH.unpack_from(body)
-        at = _LENGTH.size + size
-        header = orjson.loads(memoryview(body)[_LENGTH.size : at])
+        (size,) = _LENGTH.unpack_from(body, 1)
+        at = 1 + _LENGTH.size + size
+        header = orjson.loads(memoryview(body)[1 + _LENGTH.size : at])
     except (struct.error, ValueError) as exc:
         raise BadFrame(f"a batch of {len(body)} bytes cannot be read: {exc}") from exc
     check_header(header, len(body) - at)

@@ -28,11 +28,11 @@ def body() -> bytes:
 
 def with_header(changes: dict[str, Any], without: str = "") -> bytes:
     whole = body()
-    (size,) = struct.unpack_from("<I", whole)
-    header = {**orjson.loads(whole[4 : 4 + size]), **changes}
+    (size,) = struct.unpack_from("<I", whole, 1)
+    header = {**orjson.loads(whole[5 : 5 + size]), **changes}
     header.pop(without, None)
     head = orjson.dumps(header)
-    return struct.pack("<I", len(head)) + head + whole[4 + size :]
+    return whole[:1] + struct.pack("<I", len(head)) + head + whole[5 + size :]
 
 
 def test_the_batch_is_good_to_begin_with() -> None:
@@ -41,7 +41,7 @@ def test_the_batch_is_good_to_begin_with() -> None:
     assert (len(batch), tickets, released) == (3, {1: 5}, [4])
 
 
-FIELDS = sorted(orjson.loads(body()[4 : 4 + struct.unpack_from("<I", body())[0]]))
+FIELDS = sorted(orjson.loads(body()[5 : 5 + struct.unpack_from("<I", body(), 1)[0]]))
 
 
 @pytest.mark.parametrize("field", FIELDS)
