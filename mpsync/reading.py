@@ -20,6 +20,7 @@ from mpsync.core import ProbeUpstream, RemoteHandle
 from mpsync.pipeline.first_stage import ParseTask
 from mpsync.pipeline.progress import Progress
 from mpsync.pipeline.runner import AwaitedItems
+from mpsync.pipeline.tasks import end_task
 from mpsync.plugin.repository import Held, Probed
 from mpsync.request import Request
 
@@ -86,7 +87,9 @@ class Reading:
 
     async def _begin(self) -> Probed:
         probed = await self._probe(nothing_held(self._request))
-        await self._make_first(probed, _nothing_recalled, _nothing_known).start()
+        from mpsync.bridge.spec import nothing_known, nothing_recalled
+
+        await self._make_first(probed, nothing_recalled, nothing_known).start()
         return probed
 
     async def probe(self, held: Held) -> Probed:
@@ -140,11 +143,7 @@ class Reading:
         """End what was begun, and forget it."""
         ahead, self._ahead = self._ahead, None
         try:
-            if ahead is not None:
-                ahead.cancel()
-                await asyncio.wait((ahead,))
-                if not ahead.cancelled():
-                    ahead.exception()  # nobody asked for it, and nobody is told
+            await end_task(ahead)
         finally:  # also when this is cancelled meanwhile
             first, self._first = self._first, None
             if first is not None:
@@ -154,14 +153,6 @@ class Reading:
 def nothing_held(request: Request) -> Held:
     """What a first sync compares with."""
     return Held({}, datetime.now(UTC), same_options=False, is_forced=request.is_forced)
-
-
-async def _nothing_recalled(_task: ParseTask) -> None:
-    return None
-
-
-async def _nothing_known(_task: ParseTask, _into: Path) -> None:
-    return None
 
 
 def left_hosts(progress: Progress) -> Callable[[FetchEvent], None]:

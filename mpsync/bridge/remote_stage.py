@@ -28,6 +28,7 @@ from mpsync.pipeline.batch import Batch
 from mpsync.pipeline.declarative import DeclarativeArtifact, DeclarativeContent
 from mpsync.pipeline.first_stage import ParseTask
 from mpsync.pipeline.stage import Stage
+from mpsync.pipeline.tasks import end_task
 
 CUT_BYTES = 1 << 20
 """An index that is smaller than this, compressed, goes to one parser, and no child is started for it.
@@ -63,9 +64,8 @@ class RemoteStage(Stage):
         self._listening: asyncio.Task[None] | None = None
         self._is_ahead = True  # of the pipeline
         self._handouts: set[asyncio.Task[None]] = set()
-        self._early: deque[tuple[ChildProcess, Batch, int]] | None = (
-            deque()
-        )  # what came before run(): as far as credit goes
+        # What came before run(), as far as credit goes; None once it was handed on.
+        self._early: deque[tuple[ChildProcess, Batch, int]] | None = deque()
 
     async def run(self) -> None:
         await self.start()
@@ -110,11 +110,7 @@ class RemoteStage(Stage):
         """End and reap every child. Harmless when called twice, or without a run."""
         listening, self._listening = self._listening, None
         try:
-            if listening is not None:
-                listening.cancel()
-                await asyncio.wait((listening,))
-                if not listening.cancelled():
-                    listening.exception()  # run() has raised it, or nobody wanted to know
+            await end_task(listening)
         finally:  # also when this is cancelled meanwhile
             await self._close_children()
 
@@ -155,8 +151,9 @@ class RemoteStage(Stage):
                     case Rows(body):
                         await self._take_rows(child, body)
                     case Await(tickets, files):
+                        handed_out = frozenset(files) if self._is_ahead else frozenset()
                         for ticket in tickets:
-                            if self._is_ahead and ticket in files:
+                            if ticket in handed_out:
                                 self._start(self._hand_out(child, ticket), group, self._handouts)
                             else:
                                 self._start(self._settle(child, ticket), group, self._awaits)

@@ -26,8 +26,12 @@ class StageSpec:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-async def _nothing_known(_task: ParseTask, _into: Path) -> None:
-    return None
+async def nothing_recalled(_task: ParseTask) -> None:
+    """Of a store that remembers nothing."""
+
+
+async def nothing_known(_task: ParseTask, _into: Path) -> None:
+    """Of a listing that holds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +54,5 @@ class Services:
     recall: Callable[[ParseTask], Awaitable[tuple[int, list[dict[str, Any]]] | None]]
     top_file: Callable[[str], Awaitable[Fetched | None]]
     temp_dir: Path
-    known: Callable[[ParseTask, Path], Awaitable[array[int] | None]] = _nothing_known
+    known: Callable[[ParseTask, Path], Awaitable[array[int] | None]] = nothing_known
     spares: list[ChildProcess] = field(default_factory=list)

@@ -117,7 +117,8 @@ async def _sync(
             opened = Reading.open(make(None), settings, blobs, progress, spares)
             reading = await stack.enter_async_context(opened)
             reading.begin()
-        await asyncio.to_thread(import_all, _SAVE_IMPORTS)
+        if needs_child:
+            await asyncio.to_thread(import_all, _SAVE_IMPORTS)
         conninfo = server if isinstance(server, str) else await server.ended()
         summary.seconds["start"] = perf_counter() - began_s
         storage = await stack.enter_async_context(Storage.open(settings, conninfo, blobs))

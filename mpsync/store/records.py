@@ -49,14 +49,12 @@ def pack(batch: Batch, rows: Sequence[int]) -> Packed:
     number = {index: at for at, index in enumerate(whole)}
     loose = sorted((row for row in rows if segment_of[row] not in number), key=lambda row: (segment_of[row], row))
     packed, _, places = pack_records([batch.raw_at(row) for row in loose])
-    if not loose:
-        frame_of = [number[segment_of[row]] for row in rows]
-        return Packed(frames, frame_of, [starts[row] - run.segments[segment_of[row]].start for row in rows])
-    place_of = {row: (len(frames) + frame, offset) for row, (frame, offset) in zip(loose, places, strict=True)}
-    for row in rows:
-        if row not in place_of:
-            place_of[row] = (number[segment_of[row]], starts[row] - run.segments[segment_of[row]].start)
-    return Packed(frames + packed, [place_of[row][0] for row in rows], [place_of[row][1] for row in rows])
+    loose_at = dict(zip(loose, places, strict=True))
+    return Packed(
+        frames + packed,
+        [len(frames) + loose_at[row][0] if row in loose_at else number[segment_of[row]] for row in rows],
+        [loose_at[row][1] if row in loose_at else starts[row] - run.segments[segment_of[row]].start for row in rows],
+    )
 
 
 async def save(conn: Connection, packed: Packed) -> list[int]:

@@ -12,6 +12,7 @@ import pytest
 from bridging import own_children
 
 from mpsync.bridge.remote_stage import RemoteStage
+from mpsync.bridge.spec import nothing_known, nothing_recalled
 from mpsync.core import opened_blobs
 from mpsync.model.remote import Remote
 from mpsync.pipeline.progress import Progress
@@ -51,19 +52,11 @@ async def reading(plugin: Noting, tmp_path: Path) -> AsyncIterator[Reading]:
     assert own_children() == []
 
 
-async def recalls_nothing(_task: object) -> None:
-    return None
-
-
-async def knows_nothing(_task: object, _into: Path) -> None:
-    return None
-
-
 async def test_what_was_begun_is_what_a_first_sync_goes_on_with(reading: Reading, plugin: Noting) -> None:
     reading.begin()
 
     probed = await reading.probe(Held({}, NOW))
-    first = reading.first_stage(probed, recalls_nothing, knows_nothing)
+    first = reading.first_stage(probed, nothing_recalled, nothing_known)
 
     assert plugin.held == [{}]
     assert isinstance(first, RemoteStage)
@@ -74,7 +67,7 @@ async def test_a_repository_that_holds_something_by_now_is_probed_again(reading:
     reading.begin()
 
     probed = await reading.probe(Held({"date": "today"}, NOW))
-    first = reading.first_stage(probed, recalls_nothing, knows_nothing)
+    first = reading.first_stage(probed, nothing_recalled, nothing_known)
 
     assert plugin.held[-1] == {"date": "today"}
     assert own_children() == []
